@@ -1,0 +1,1 @@
+"""rushhour: the RAG server that survives Monday morning."""

@@ -1,0 +1,1 @@
+"""What we know durably: collections, files and chunks."""

@@ -1,0 +1,45 @@
+"""The shell door: `rushhour COMMAND`. A new command is one thin file and one line below."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+from rushhour.cli.ask import ask
+from rushhour.cli.check import check
+from rushhour.cli.demo import demo
+from rushhour.cli.ingest import ingest
+from rushhour.cli.rehearse import rehearse
+from rushhour.cli.serve import serve
+from rushhour.cli.simulate import simulate
+from rushhour.errors import RushhourError
+
+app = typer.Typer(
+    name="rushhour",
+    help="The RAG server that survives Monday morning.",
+    epilog="Start with:  rushhour ingest --python-manual  and then  rushhour ask 'what does the with statement do?'",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (ingest, ask, serve, check, rehearse, simulate, demo):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run a command; what goes wrong becomes a message and an exit status, never a traceback."""
+    try:
+        app()
+    except RushhourError as cause:
+        Console(stderr=True).print(f"[bold red]error:[/] {_plain(str(cause))}", highlight=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("interrupted")
+        sys.exit(130)
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", r"\[")

@@ -1,0 +1,1 @@
+"""Quota state, in this process or shared: who may send how much, and when."""

@@ -1,0 +1,190 @@
+"""Send as fast as the provider's limit allows and no faster; whoever cannot go yet waits in fair order.
+
+Whether a call may go is the quota's business, who goes next the queue's. A 429 closes a gate for the whole hop until
+the advised time (rule 1): every waiting call is slowed by it, not just the one that met it. A call whose predicted
+wait exceeds its deadline is refused on arrival with the time after which it would fit (rule 5).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from rushhour.errors import DeadlineExceeded, QueueFull, Throttled, WouldMissDeadline
+from rushhour.flow.algorithms.fair_queue import Entry, FairQueue
+from rushhour.flow.call import Call, Event, Hop
+from rushhour.flow.ledger.contract import Cost, Quota
+
+CostOf = Callable[[Any], Cost]
+
+
+def one_request(_request: Any) -> Cost:
+    """Charge a request and no tokens."""
+    return Cost()
+
+
+@dataclass(frozen=True, slots=True)
+class PaceSettings:
+    """`max_waiting` bounds the queue; `backoff_s` is the gate after a 429 that advises no time."""
+
+    max_waiting: int = 10_000
+    backoff_s: float = 0.5
+    gate_jitter: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Queued(Event):
+    """The call waits: `position` calls go before it, for about `eta` seconds."""
+
+    position: int
+    eta: float
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted(Event):
+    """The call goes to the provider after `waited` seconds in the queue."""
+
+    waited: float
+
+
+@dataclass(frozen=True, slots=True)
+class Gated(Event):
+    """A 429 closed the gate for the whole hop, for `seconds`."""
+
+    seconds: float
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """A call in the queue; the future is resolved when it may go."""
+
+    request: Any
+    go: asyncio.Future[None]
+    taken: Cost | None = None
+
+
+class Pace:
+    """Rate limit and queue of one hop. `cost` is asked when a call is about to go, so a batch may grow until then."""
+
+    def __init__(
+        self,
+        quota: Quota,
+        cost: CostOf = one_request,
+        queue: FairQueue[Any] | None = None,
+        settings: PaceSettings | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._quota = quota
+        self._cost = cost
+        self._queue: FairQueue[_Waiting] = FairQueue() if queue is None else queue
+        self._settings = settings or PaceSettings()
+        self._random = rng or random.Random()
+        self._gate = -math.inf
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def __call__(self, request: Any, call: Call, inner: Hop[Any, Any]) -> Any:
+        """Wait for a turn, then go; a 429 closes the gate and is raised for `Retry` to bring back."""
+        await self._turn(request, call)
+        try:
+            return await inner(request, call)
+        except Throttled as cause:
+            self._close_gate(cause, call)
+            raise
+
+    def waiting(self) -> int:
+        """How many calls wait now."""
+        return len(self._queue)
+
+    def predict(self, cost: Cost, call: Call, now: float) -> float:
+        """Seconds a call of this cost would wait, were it to join now: what the doors tell before anything is spent."""
+        own = self._quota.price(cost)
+        ahead = self._queue.ahead_of(call.tenant, own, call.lane)
+        gate = max(0.0, self._gate - now)
+        return gate + max(0.0, ahead + own - self._quota.credit(max(now, self._gate)))
+
+    async def _turn(self, request: Any, call: Call) -> None:
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        cost = self._cost(request)
+        if not self._queue and self._gate <= begun and not self._quota.wait(cost, begun):
+            self._quota.take(cost, begun)
+            call.emit(Admitted(call.hop, 0.0))
+            return
+        entry = self._join(request, cost, call, begun)
+        self._serve()
+        try:
+            await entry.item.go
+        except asyncio.CancelledError:
+            self._leave(entry)
+            raise
+        call.emit(Admitted(call.hop, loop.time() - begun))
+
+    def _join(self, request: Any, cost: Cost, call: Call, now: float) -> Entry[_Waiting]:
+        eta = self.predict(cost, call, now)
+        advice = eta * self._random.uniform(1.0, 1.1)
+        if len(self._queue) >= self._settings.max_waiting:
+            raise QueueFull(
+                f"{len(self._queue)} calls already wait for {call.hop or 'this hop'}; come back in {advice:.1f} s.",
+                retry_after=advice,
+            )
+        if now + eta > call.deadline:
+            raise WouldMissDeadline(
+                f"The wait for {call.hop or 'this hop'} is about {eta:.1f} s and the request's deadline is in "
+                f"{call.deadline - now:.1f} s; come back in {advice:.1f} s or allow a longer timeout.",
+                retry_after=advice,
+            )
+        waiting = _Waiting(request, asyncio.get_running_loop().create_future())
+        entry = Entry(waiting, call.tenant, call.deadline, self._quota.price(cost), call.lane)
+        call.emit(Queued(call.hop, len(self._queue), eta))
+        self._queue.push(entry)
+        return entry
+
+    def _leave(self, entry: Entry[_Waiting]) -> None:
+        """Forget a caller that went away; if its turn had come, its cost goes to the next."""
+        waiting = entry.item
+        if waiting.taken is not None and not waiting.go.cancelled():
+            self._quota.give_back(waiting.taken)
+        self._queue.remove(entry)
+        self._serve()
+
+    def _serve(self) -> None:
+        """Let everyone go whose turn it is, and set the timer for the next."""
+        loop = asyncio.get_running_loop()
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        while (entry := self._queue.peek()) is not None:
+            waiting, now = entry.item, loop.time()
+            if waiting.go.done() or entry.deadline < now:
+                self._turn_away(entry)
+                continue
+            cost = self._cost(waiting.request)
+            pause = max(self._gate - now, self._quota.wait(cost, now))
+            if pause > 0:
+                self._timer = loop.call_at(now + pause, self._serve)
+                return
+            self._quota.take(cost, now)
+            waiting.taken = cost
+            self._queue.pop()
+            waiting.go.set_result(None)
+
+    def _turn_away(self, entry: Entry[_Waiting]) -> None:
+        self._queue.remove(entry)
+        if not entry.item.go.done():
+            entry.item.go.set_exception(DeadlineExceeded("The request's deadline passed in the queue."))
+
+    def _close_gate(self, cause: Throttled, call: Call) -> None:
+        """Hold the hop until the advised time; the provider's bucket is empty then, so no burst follows."""
+        now = asyncio.get_running_loop().time()
+        advised = self._settings.backoff_s if cause.retry_after is None else max(cause.retry_after, 0.0)
+        until = now + advised * self._random.uniform(1.0, 1.0 + self._settings.gate_jitter)
+        if until <= self._gate:
+            return
+        self._gate = until
+        self._quota.exhaust(until)
+        call.emit(Gated(call.hop, until - now))
+        self._serve()

@@ -1,0 +1,1 @@
+"""Adapters: one foreign API a file, spoken in one vocabulary."""

@@ -1,0 +1,193 @@
+"""What the rooms above say to an adapter, and what it answers: one vocabulary for all providers.
+
+An adapter speaks one foreign API and maps its errors to `rushhour.errors`; it neither retries, waits nor limits:
+policies do that. Every adapter's methods are hops (`async (request, call) -> reply`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rushhour.flow.call import Call, Event
+from rushhour.flow.stream import Stream
+
+Vector: TypeAlias = NDArray[np.float32]
+"""One embedding: shape (dimensions,), unit length."""
+
+Scalar: TypeAlias = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens that one provider call consumed, as the provider counts them."""
+
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.output_tokens + other.output_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Used(Event):
+    """A provider call was paid for: its model and usage (emitted once a call, by the adapter)."""
+
+    model: str
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One text to embed; some models embed a query otherwise than a passage."""
+
+    text: str
+    kind: Literal["query", "passage"] = "passage"
+
+
+class EmbedTexts(Protocol):
+    """An embedding adapter: many texts in, as many unit vectors out, in order."""
+
+    model: str
+    max_inputs: int
+    max_tokens: int
+
+    async def __call__(self, request: Sequence[Text], call: Call) -> list[Vector]:
+        """Embed all of them in one provider call."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A numbered piece of context: what `[n]` cites."""
+
+    number: int
+    chunk_id: str
+    text: str
+    title: str
+    source: str
+    heading: str = ""
+    page: int | None = None
+    score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A prompt for a chat model; `question` and `passages` say the same to generators that are not a model."""
+
+    messages: tuple[Message, ...]
+    max_tokens: int
+    temperature: float | None = None
+    question: str = ""
+    passages: tuple[Passage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChatDelta:
+    """A piece of an answer; the last one carries the finish reason, and the usage where the provider says it."""
+
+    text: str = ""
+    finish_reason: str | None = None
+    usage: Usage | None = None
+
+
+class Chat(Protocol):
+    """A chat adapter: returns once the first token is there; the stream fails if it is cut short."""
+
+    model: str
+
+    async def __call__(self, request: ChatRequest, call: Call) -> Stream[ChatDelta]:
+        """Ask, wait for the first token, and hand over the stream."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One vector with its id and flat metadata."""
+
+    id: str
+    vector: Vector
+    metadata: Mapping[str, Scalar]
+
+
+@dataclass(frozen=True, slots=True)
+class Upsert:
+    """Records to write into one namespace; the same id overwrites."""
+
+    namespace: str
+    records: Sequence[Record]
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Ids to delete from one namespace; None deletes all of it."""
+
+    namespace: str
+    ids: Sequence[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class VectorQuery:
+    """The nearest `top_k` records of a namespace by cosine."""
+
+    namespace: str
+    vector: Vector
+    top_k: int
+    filter: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A hit: higher scores are better."""
+
+    id: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceStats:
+    """How many records a namespace holds (a provider may lag)."""
+
+    namespace: str
+    records: int
+
+
+class VectorStore(Protocol):
+    """A vector store; every method is a hop. Sizes per call are the adapter's to respect by splitting."""
+
+    async def upsert(self, request: Upsert, call: Call) -> int:
+        """Write records, in as few calls as the store allows; return how many were written."""
+        ...
+
+    async def query(self, request: VectorQuery, call: Call) -> list[Match]:
+        """Return the nearest records, best first."""
+        ...
+
+    async def delete(self, request: Delete, call: Call) -> None:
+        """Delete ids; unknown ids are no error."""
+        ...
+
+    async def stats(self, request: str, call: Call) -> NamespaceStats:
+        """Count one namespace."""
+        ...
+
+    async def aclose(self) -> None:
+        """Release connections and files."""
+        ...

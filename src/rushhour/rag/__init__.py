@@ -1,0 +1,1 @@
+"""The RAG logic, made of hops and the catalog alone."""

@@ -1,0 +1,78 @@
+"""What the doors (server, shell, library) ask of the RAG engine, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+from rushhour.flow.call import Call
+from rushhour.flow.stream import Stream
+from rushhour.hops.contract import Message, Passage, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question to one collection, with the conversation before it.
+
+    None means: as the settings say.
+    """
+
+    collection: str
+    text: str
+    history: tuple[Message, ...] = ()
+    instructions: str = ""
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_k: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """One checked `[n]` of an answer: `start` and `end` are its character offsets in the text."""
+
+    number: int
+    start: int
+    end: int
+    passage: Passage
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The passages the answer may cite; the first piece of every answer."""
+
+    passages: tuple[Passage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """More text of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The whole answer; the last piece of every stream that did not fail.
+
+    `receipt` is a JSON-ready account of what it took: tokens, cost, waits, retries, cache hits, `degraded`.
+    """
+
+    text: str
+    citations: tuple[Citation, ...]
+    passages: tuple[Passage, ...]
+    finish_reason: str
+    model: str
+    usage: Usage
+    receipt: Mapping[str, Any] = field(default_factory=dict)
+
+
+Piece: TypeAlias = Sources | Delta | Answer
+
+
+class Ask(Protocol):
+    """The engine: a hop from a question to a stream of pieces (Sources, then Deltas, then one Answer)."""
+
+    async def __call__(self, request: Question, call: Call) -> Stream[Piece]:
+        """Retrieve, start to generate, and hand over the stream; every refusal and failure raises here."""
+        ...

@@ -1,0 +1,140 @@
+"""What an answer took: tokens, money, waits, retries, reuse, and in what way it is less than it could be (rule 12)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rushhour.errors import Throttled
+from rushhour.flow.batch import Batched
+from rushhour.flow.call import Event
+from rushhour.flow.policies.fallback import Degraded
+from rushhour.flow.policies.pace import Admitted
+from rushhour.flow.policies.retry import Retried
+from rushhour.flow.policies.reuse import Reused
+from rushhour.hops.contract import Usage, Used
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Dollars per million tokens."""
+
+    input: float = 0.0
+    cached: float | None = None
+    output: float = 0.0
+
+    def of(self, usage: Usage) -> float:
+        """Return what this usage costs in dollars."""
+        cached = self.input if self.cached is None else self.cached
+        fresh = usage.input_tokens - usage.cached_tokens
+        return (fresh * self.input + usage.cached_tokens * cached + usage.output_tokens * self.output) / 1e6
+
+
+@dataclass(slots=True)
+class _HopAccount:
+    """What one hop did for this answer."""
+
+    calls: float = 0.0
+    waited_s: float = 0.0
+    retries: int = 0
+    throttled: int = 0
+    reused: str | None = None
+    batched_with: int = 0
+    input_tokens: float = 0.0
+    cached_tokens: float = 0.0
+    output_tokens: float = 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """Only what happened."""
+        said = {
+            "calls": round(self.calls, 4),
+            "waited_s": round(self.waited_s, 3),
+            "retries": self.retries,
+            "throttled": self.throttled,
+            "reused": self.reused,
+            "batched_with": self.batched_with,
+            "input_tokens": round(self.input_tokens),
+            "cached_tokens": round(self.cached_tokens),
+            "output_tokens": round(self.output_tokens),
+        }
+        return {name: value for name, value in said.items() if value}
+
+
+@dataclass(slots=True)
+class Receipt:
+    """A sink of one answer's events; `prices` are by model."""
+
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    degraded: list[str] = field(default_factory=list)
+    cost_usd: float = 0.0
+    _hops: dict[str, _HopAccount] = field(default_factory=dict)
+
+    def record(self, event: Event) -> None:
+        """Account for an event; events of no interest are passed over."""
+        handler = _HANDLERS.get(type(event))
+        if handler:
+            handler(self, event, 1.0)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the receipt as it is shown to users."""
+        accounts = self._hops.values()
+        return {
+            "tokens": {
+                "input": round(sum(account.input_tokens for account in accounts)),
+                "cached": round(sum(account.cached_tokens for account in accounts)),
+                "output": round(sum(account.output_tokens for account in accounts)),
+            },
+            "cost_usd": round(self.cost_usd, 8),
+            "waited_s": round(sum(account.waited_s for account in accounts), 3),
+            "retries": sum(account.retries for account in accounts),
+            "hops": {name: account.as_json() for name, account in self._hops.items()},
+            "degraded": self.degraded,
+        }
+
+    def _at(self, hop: str) -> _HopAccount:
+        return self._hops.setdefault(hop, _HopAccount())
+
+    def _admitted(self, event: Admitted, _share: float) -> None:
+        self._at(event.hop).waited_s += event.waited
+
+    def _retried(self, event: Retried, _share: float) -> None:
+        account = self._at(event.hop)
+        account.retries += 1
+        account.throttled += isinstance(event.cause, Throttled)
+
+    def _reused(self, event: Reused, _share: float) -> None:
+        self._at(event.hop).reused = event.how
+
+    def _degraded(self, event: Degraded, _share: float) -> None:
+        if event.label not in self.degraded:
+            self.degraded.append(event.label)
+
+    def _used(self, event: Used, share: float) -> None:
+        account = self._at(event.hop)
+        account.calls += share
+        account.input_tokens += event.usage.input_tokens * share
+        account.cached_tokens += event.usage.cached_tokens * share
+        account.output_tokens += event.usage.output_tokens * share
+        if price := self.prices.get(event.model):
+            self.cost_usd += price.of(event.usage) * share
+
+    def _batched(self, event: Batched, _share: float) -> None:
+        account = self._at(event.hop)
+        account.waited_s += event.waited
+        account.batched_with = event.items
+        for shared in event.events:
+            if isinstance(shared, Used):
+                self._used(shared, event.share)
+            elif isinstance(shared, Retried):
+                self._retried(shared, event.share)
+
+
+_HANDLERS: dict[type[Event], Callable[[Receipt, Any, float], None]] = {
+    Admitted: Receipt._admitted,
+    Retried: Receipt._retried,
+    Reused: Receipt._reused,
+    Degraded: Receipt._degraded,
+    Used: Receipt._used,
+    Batched: Receipt._batched,
+}

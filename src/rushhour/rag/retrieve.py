@@ -1,0 +1,98 @@
+"""From a question to the passages that may answer it: dense and lexical side by side, fused, fitted to a budget."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rushhour.catalog.contract import Catalog, Chunk
+from rushhour.errors import RushhourError
+from rushhour.flow.call import Call, Hop
+from rushhour.flow.policies.fallback import Degraded, is_down
+from rushhour.hops.contract import Match, Passage, Text, Vector, VectorQuery
+from rushhour.rag.fuse import score_fusion
+
+CHARACTERS_PER_TOKEN = 4
+"""An estimate for English; only the budget of the prompt depends on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetrieveSettings:
+    """`candidates` hits from each side, `top_k` passages of together at most `context_tokens` tokens."""
+
+    top_k: int = 8
+    candidates: int = 50
+    context_tokens: int = 4000
+
+
+class Retriever:
+    """Finds passages in one collection. Without embedder or vector store it goes on with BM25 alone, and says so."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        embed: Hop[Text, Vector],
+        query: Hop[VectorQuery, list[Match]],
+        settings: RetrieveSettings | None = None,
+    ) -> None:
+        self._catalog = catalog
+        self._embed = embed
+        self._query = query
+        self._settings = settings or RetrieveSettings()
+
+    async def __call__(self, collection: str, question: str, call: Call, top_k: int | None = None) -> list[Passage]:
+        """Return numbered passages, best first; an empty list means that nothing matches at all."""
+        lexical_hits = asyncio.ensure_future(self._lexical(collection, question))
+        try:
+            dense = await self._dense(collection, question, call)
+            lexical = await lexical_hits
+        finally:
+            lexical_hits.cancel()
+        fused = score_fusion(dense, lexical)
+        return await self._passages(collection, fused, top_k or self._settings.top_k)
+
+    async def _lexical(self, collection: str, question: str) -> dict[str, float]:
+        hits = await self._catalog.lexical(collection, question, self._settings.candidates)
+        return {hit.id: hit.score for hit in hits}
+
+    async def _dense(self, collection: str, question: str, call: Call) -> dict[str, float]:
+        try:
+            vector = await self._embed(Text(question, "query"), call)
+            hits = await self._query(VectorQuery(collection, vector, self._settings.candidates), call)
+        except RushhourError as cause:
+            if not is_down(cause):
+                raise
+            call.emit(Degraded("retrieve", "lexical_only", cause))
+            return {}
+        return {hit.id: hit.score for hit in hits}
+
+    async def _passages(self, collection: str, fused: Mapping[str, float], top_k: int) -> list[Passage]:
+        """Read the best chunks and keep what fits; ids that are no longer visible are passed over."""
+        ranked = list(fused)
+        passages: list[Passage] = []
+        budget = self._settings.context_tokens * CHARACTERS_PER_TOKEN
+        for begin in range(0, len(ranked), 2 * top_k):
+            page = ranked[begin : begin + 2 * top_k]
+            chunks = await self._catalog.chunks(collection, page)
+            for chunk in (chunks[name] for name in page if name in chunks):
+                if len(chunk.text) > budget and passages:
+                    return passages
+                budget -= len(chunk.text)
+                passages.append(_passage(len(passages) + 1, chunk, fused[chunk.id]))
+                if len(passages) == top_k:
+                    return passages
+        return passages
+
+
+def _passage(number: int, chunk: Chunk, score: float) -> Passage:
+    return Passage(
+        number=number,
+        chunk_id=chunk.id,
+        text=chunk.text,
+        title=chunk.title,
+        source=chunk.source,
+        heading=chunk.heading,
+        page=chunk.page,
+        score=score,
+    )

@@ -1,0 +1,1 @@
+"""Monday on Friday: the crowd, the naive pipeline, the production pipeline, and the report."""

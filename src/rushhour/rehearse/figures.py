@@ -1,0 +1,170 @@
+"""The figures of the report, drawn from a finished (or partial) rehearsal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from rushhour.rehearse.charts import Plot, Point, cumulate, nice_ticks
+from rushhour.rehearse.results import Rehearsal, Run
+from rushhour.rehearse.words import label_of, share
+
+
+def answers_over_time(rehearsal: Rehearsal) -> str:
+    """Draw the right answers given so far, for each pipeline, under the line that no client can cross."""
+    last = max([rehearsal.floor_s, *(run.makespan_s for run in rehearsal.runs)])
+    plot = Plot(
+        "Users answered rightly, over time, against what the provider admits",
+        nice_ticks(last, 8),
+        nice_ticks(rehearsal.users, 5),
+        x_unit="seconds since the first user was due",
+        y_unit="users answered",
+    )
+    ceiling = _ceiling(rehearsal, plot.x_ticks[-1])
+    plot.above([*ceiling, (plot.x_ticks[-1], float(rehearsal.users))], "beyond")
+    plot.axes()
+    plot.line(ceiling, "ceiling")
+    middle = ceiling[0][0] + (ceiling[-1][0] - ceiling[0][0]) * 0.42
+    height = ceiling[0][1] + (ceiling[-1][1] - ceiling[0][1]) * 0.42
+    plot.word(middle, height, "the provider’s ceiling", "ceiling", "end", lift=12)
+    if rehearsal.runs:
+        arrived = cumulate(rehearsal.runs[0].series.arrived, rehearsal.runs[0].series.step_s)
+        until = [point for point, before in zip(arrived[1:], arrived, strict=False) if point[1] > before[1]]
+        plot.line([(0.0, 0.0), *until], "arrivals")
+    for run in rehearsal.runs:
+        _answers_of(plot, run)
+    return plot.svg()
+
+
+def _answers_of(plot: Plot, run: Run) -> None:
+    points = cumulate(run.series.answered, run.series.step_s)
+    reached = next((n for n, point in enumerate(points) if point[1] == points[-1][1]), 0)
+    points = points[: reached + 1]
+    if run.makespan_s > points[-1][0]:
+        points.append((run.makespan_s, points[-1][1]))
+    plot.area(points, run.pipeline)
+    plot.line(points, run.pipeline)
+    end, total = points[-1]
+    plot.dot(end, total, run.pipeline)
+    fits = plot.x(end) < plot.width - plot.right - 190
+    plot.word(
+        end,
+        total,
+        f"{'  ' if fits else ''}{run.pipeline}: {run.answered:,}",
+        run.pipeline,
+        "start" if fits else "end",
+        lift=-5 if fits else (12 if total < plot.y_ticks[-1] * 0.9 else -22),
+    )
+
+
+def _ceiling(rehearsal: Rehearsal, until: float) -> list[Point]:
+    rate = rehearsal.limit_per_s
+    saved = min(rehearsal.burst_credit_s * rate, float(rehearsal.users))
+    full = (rehearsal.users - saved) / rate
+    if full >= until:
+        return [(0.0, saved), (until, saved + rate * until)]
+    return [(0.0, saved), (full, float(rehearsal.users))]
+
+
+def provider_view(rehearsal: Rehearsal) -> str:
+    """Draw the chat calls that the provider admitted and refused each second, one panel a pipeline."""
+    runs = [run for run in rehearsal.runs if run.series.admitted]
+    if not runs:
+        return ""
+    rows = [list(zip(run.series.admitted, run.series.throttled, strict=True)) for run in runs]
+    high = max([rehearsal.limit_per_s * 1.2, *(sum(row) for panel in rows for row in panel)])
+    longest = max(len(panel) for panel in rows)
+    panels = [
+        _provider_panel(run, panel, rehearsal.limit_per_s, high, longest) for run, panel in zip(runs, rows, strict=True)
+    ]
+    return f'<div class="pair">{"".join(panels)}</div>'
+
+
+def _provider_panel(run: Run, rows: Sequence[tuple[int, int]], limit: float, high: float, longest: int) -> str:
+    plot = Plot(
+        f"Calls that the provider admitted and refused each second: {run.pipeline}",
+        nice_ticks(longest, 6),
+        nice_ticks(high, 4),
+        width=480,
+        height=270,
+        left=46,
+        right=12,
+        x_unit="seconds",
+        y_unit="calls a second",
+    )
+    plot.axes()
+    for second, (admitted, throttled) in enumerate(rows):
+        plot.bar(second, second + 1, 0, admitted, run.pipeline)
+        plot.bar(second, second + 1, admitted, admitted + throttled, "throttled")
+    plot.line([(0, limit), (plot.x_ticks[-1], limit)], "ceiling")
+    plot.word(plot.x_ticks[-1], limit, f"limit {limit:g} a second", "ceiling", "end", lift=7)
+    refused = sum(throttled for _, throttled in rows)
+    caption = f"<b>{escape(run.pipeline)}</b> · {refused:,} refused with 429"
+    return f"<div>{plot.svg()}<p class='panel'>{caption}</p></div>"
+
+
+def waiting(rehearsal: Rehearsal) -> str:
+    """Draw the share of all users who had a right answer within a time."""
+    waits = [wait for run in rehearsal.runs for wait in run.served_within_s if wait is not None]
+    plot = Plot(
+        "Share of all users who had a right answer within a time",
+        nice_ticks(max(waits, default=1.0), 8),
+        [0, 20, 40, 60, 80, 100],
+        height=340,
+        x_unit="seconds since the user was due",
+        y_unit="users answered",
+        y_suffix=" %",
+    )
+    plot.axes()
+    for run in rehearsal.runs:
+        points = [(wait, float(p)) for p, wait in enumerate(run.served_within_s) if wait is not None]
+        if len(points) < 2:
+            continue
+        plot.line([*points, (plot.x_ticks[-1], points[-1][1])], run.pipeline)
+        for p in (50, 95):
+            wait = run.served_within_s[p]
+            if wait is not None:
+                plot.dot(wait, p, run.pipeline)
+                plot.word(wait, p, f"{p} % within {wait:.1f} s", run.pipeline, "end", lift=9)
+        if run.served_within_s[95] is None:
+            plot.word(
+                plot.x_ticks[-1],
+                points[-1][1],
+                f"{run.pipeline}: {points[-1][1]:.0f} %, then nothing more",
+                run.pipeline,
+                "end",
+                lift=9,
+            )
+    return plot.svg()
+
+
+def outcomes(rehearsal: Rehearsal) -> str:
+    """Draw how the visits ended, as one bar of all users a pipeline, with a legend that carries the counts."""
+    rows = []
+    for run in rehearsal.runs:
+        parts = outcome_parts(run)
+        bar = "".join(
+            f'<span class="{colour}" style="flex:{count}" title="{escape(label)}: {count:,}"></span>'
+            for label, count, colour in parts
+        )
+        legend = "".join(
+            f'<li><i class="{colour}"></i>{escape(label)} <b>{count:,}</b> '
+            f"<small>{share(count, rehearsal.users)}</small></li>"
+            for label, count, colour in parts
+        )
+        rows.append(
+            f'<div class="outcome"><h3 class="{run.pipeline}">{escape(run.pipeline)}</h3>'
+            f'<div class="stack">{bar}</div><ul>{legend}</ul></div>'
+        )
+    return "".join(rows)
+
+
+def outcome_parts(run: Run) -> list[tuple[str, int, str]]:
+    """Return (label, users, CSS class) for every way in which visits ended, the right answers first."""
+    parts = [
+        ("answered rightly", run.answered, f"fill-{run.pipeline}"),
+        ("refused honestly, with a time to come back", run.refused, "fill-refused"),
+        ("wrong answer", run.wrong, "fill-wrong"),
+    ]
+    parts += [(label_of(kind), count, f"fill-error-{min(n, 4)}") for n, (kind, count) in enumerate(run.errors.items())]
+    return [part for part in parts if part[1]]

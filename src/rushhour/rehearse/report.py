@@ -1,0 +1,190 @@
+"""The report: one HTML page that tells the story to someone who sees only it.
+
+Self-contained: the plots are inline SVG, there is no script, no font and no image to fetch, light and dark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from html import escape
+from importlib import resources
+from pathlib import Path
+from string import Template
+
+from rushhour.rehearse import figures
+from rushhour.rehearse.results import Ingestion, Rehearsal, Run
+from rushhour.rehearse.words import dollars, headline, ratio, seconds, share, story
+
+
+def write_report(path: Path, rehearsal: Rehearsal) -> None:
+    """Write the page."""
+    path.write_text(render_report(rehearsal), encoding="utf-8")
+
+
+def render_report(rehearsal: Rehearsal) -> str:
+    """Return the page as HTML."""
+    here = resources.files("rushhour.rehearse")
+    title = headline(rehearsal)
+    return Template((here / "report.html").read_text("utf-8")).substitute(
+        title=escape(f"rushhour rehearsal: {title}"),
+        style=(here / "report.css").read_text("utf-8"),
+        partial=" · <b>interrupted, partial</b>" if rehearsal.partial else "",
+        headline=escape(title),
+        lead="".join(f'<p class="lead">{escape(sentence)}</p>' for sentence in _lead(rehearsal)),
+        cards="".join(_card(run, rehearsal) for run in rehearsal.runs),
+        limit=f"{rehearsal.limit_per_s:g}",
+        answers=figures.answers_over_time(rehearsal),
+        provider_section=_provider(rehearsal),
+        outcomes=figures.outcomes(rehearsal),
+        waiting=figures.waiting(rehearsal),
+        effort=_effort(rehearsal),
+        ingestion_section=_ingestion(rehearsal),
+        floor=_floor(rehearsal),
+        command=escape(rehearsal.command),
+        settings=_settings(rehearsal),
+        footer=_footer(rehearsal),
+    )
+
+
+def _lead(rehearsal: Rehearsal) -> list[str]:
+    """Put the story into two paragraphs."""
+    told = story(rehearsal)
+    half = (len(told) + 1) // 2
+    return [" ".join(part) for part in (told[:half], told[half:]) if part]
+
+
+def _card(run: Run, rehearsal: Rehearsal) -> str:
+    failed = sum(run.errors.values())
+    facts = [
+        ("median wait of those answered", seconds(run.p50_s)),
+        ("95th / 99th percentile", f"{seconds(run.p95_s)} / {seconds(run.p99_s)}"),
+        ("first word, median", seconds(run.first_word_p50_s)),
+        ("last user done after", seconds(run.makespan_s)),
+        ("… the floor for all of them", seconds(rehearsal.floor_s)),
+        ("users who saw an error", f"{failed:,}"),
+        ("wrong answers", f"{run.wrong:,}"),
+        ("cost of 1,000 right answers", dollars(run.cost_per_answer_usd, 1000)),
+    ]
+    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts)
+    partial = " (interrupted)" if run.partial else ""
+    return (
+        f'<div class="card {run.pipeline}"><h3>{escape(run.pipeline)}{partial}</h3><p class="big">{run.answered:,}</p>'
+        f'<p class="of">of {rehearsal.users:,} users answered rightly · {share(run.answered, rehearsal.users)}</p>'
+        f"<dl>{rows}</dl></div>"
+    )
+
+
+def _provider(rehearsal: Rehearsal) -> str:
+    drawn = figures.provider_view(rehearsal)
+    if not drawn:
+        return ""
+    return (
+        "<section><h2>What the provider saw</h2><p>Chat calls arriving each second: admitted in the pipeline’s colour, "
+        "refused with 429 in pale red. What is left unused below the dashed limit is answers nobody got.</p>"
+        f"{drawn}</section>"
+    )
+
+
+def _effort(rehearsal: Rehearsal) -> str:
+    rows: list[tuple[str, Callable[[Run], str], bool]] = [
+        ("embedding calls", lambda run: f"{run.provider_calls.embeddings:,}", False),
+        ("… a right answer", lambda run: ratio(run.embeddings_per_answer), False),
+        ("vector store calls", lambda run: f"{run.provider_calls.vectors:,}", False),
+        ("chat calls", lambda run: f"{run.provider_calls.chat:,}", False),
+        ("calls refused with 429", lambda run: f"{run.throttled:,}", False),
+        ("connections opened to the provider", lambda run: f"{run.connections:,}", False),
+        ("tokens", lambda run: f"{run.tokens:,}", False),
+        ("charged in all", lambda run: dollars(run.cost_usd), False),
+        ("charged for 1,000 right answers", lambda run: dollars(run.cost_per_answer_usd, 1000), True),
+        ("CPU of the pipeline’s process", lambda run: seconds(run.cpu_s), False),
+        ("CPU a right answer", _milliseconds, True),
+        ("largest memory of that process", lambda run: f"{run.peak_rss_mb:,.0f} MB", False),
+    ]
+    body = [(label, [value(run) for run in rehearsal.runs], strong) for label, value, strong in rows]
+    return _table([run.pipeline for run in rehearsal.runs], body)
+
+
+def _milliseconds(run: Run) -> str:
+    return f"{1000 * run.cpu_s / run.answered:.1f} ms" if run.answered else "–"
+
+
+def _ingestion(rehearsal: Rehearsal) -> str:
+    if not rehearsal.ingestion:
+        return ""
+    rows: list[tuple[str, Callable[[Ingestion], str]]] = [
+        ("time", lambda side: seconds(side.seconds)),
+        ("chunks", lambda side: f"{side.chunks:,}"),
+        ("chunks lost on the way", lambda side: f"{side.lost:,}"),
+        ("embedding calls", lambda side: f"{side.embedding_calls:,}"),
+        ("vector store calls", lambda side: f"{side.vector_calls:,}"),
+        ("calls refused with 429", lambda side: f"{side.throttled:,}"),
+        ("charged", lambda side: dollars(side.cost_usd)),
+        ("CPU", lambda side: seconds(side.cpu_s)),
+    ]
+    table = _table(
+        [side.pipeline for side in rehearsal.ingestion],
+        [(label, [value(side) for side in rehearsal.ingestion], False) for label, value in rows],
+    )
+    naive = next((side for side in rehearsal.ingestion if side.at_once), None)
+    hand = (
+        f" So that nobody waits too long, naive runs {naive.at_once} of its loops side by side here; tutorials run one."
+        if naive
+        else ""
+    )
+    size = rehearsal.corpus.get("characters", 0)
+    return (
+        "<section><h2>Filling the vector store</h2><p>The same text, Python’s language reference "
+        f"({size:,} characters), by one embedding and one upsert a chunk (naive), and in batches that survive "
+        "failures (production)."
+        f"{hand}</p>{table}</section>"
+    )
+
+
+def _floor(rehearsal: Rehearsal) -> str:
+    users, rate = f"{rehearsal.users:,}", f"{rehearsal.limit_per_s:g}"
+    return (
+        f"<p>An answer needs one chat call, and the provider admits {rate} a second. {users} of them therefore take "
+        f"{users} ÷ {rate} = <b>{rehearsal.users / rehearsal.limit_per_s:g} s</b>, however good the software: what is "
+        "paid under load is waiting, not errors.</p><p>The provider lets a client save up at most "
+        f"{rehearsal.burst_credit_s:g} s of its limit, which shortens the floor by as much; against that stands the "
+        "time of the last answer itself, about as long. The floor stated everywhere here is the plain one, "
+        f"{rehearsal.floor_s:g} s.</p>"
+    )
+
+
+def _settings(rehearsal: Rehearsal) -> str:
+    groups = (rehearsal.settings, rehearsal.provider, rehearsal.corpus, rehearsal.machine)
+    tables = "".join(f"<table><tbody>{_rows(group)}</tbody></table>" for group in groups if group)
+    return f'<div class="settings">{tables}</div>'
+
+
+def _rows(group: Mapping[str, object]) -> str:
+    return "".join(
+        f"<tr><td>{escape(name.replace('_', ' '))}</td><td>{escape(_value(value))}</td></tr>"
+        for name, value in group.items()
+    )
+
+
+def _value(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) and value >= 10_000 else str(value)
+
+
+def _table(columns: Sequence[str], rows: Iterable[tuple[str, Sequence[str], bool]]) -> str:
+    head = "".join(f'<th class="{name}">{escape(name)}</th>' for name in columns)
+    body = "".join(
+        f"<tr{' class=strong' if strong else ''}><td>{escape(label)}</td>"
+        f"{''.join(f'<td>{escape(value)}</td>' for value in values)}</tr>"
+        for label, values, strong in rows
+    )
+    return f'<div class="scroll"><table><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _footer(rehearsal: Rehearsal) -> str:
+    made = datetime.fromtimestamp(rehearsal.made_at, UTC).strftime("%-d %B %Y, %H:%M UTC")
+    late = max((run.crowd_late_p99_s for run in rehearsal.runs), default=0.0)
+    return (
+        f"Made by rushhour {escape(rehearsal.version)} on {made}, in {rehearsal.wall_s:.0f} s. The crowd is a process "
+        "of its own and never waits for an answer before the next user comes; it sent 99 % of its questions within "
+        f"{1000 * late:.0f} ms of their time. The providers are simulated on this machine: no key, no cost."
+    )

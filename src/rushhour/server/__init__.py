@@ -1,0 +1,1 @@
+"""The HTTP door: OpenAI-shaped API, console page, health and metrics."""

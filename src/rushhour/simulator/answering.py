@@ -1,0 +1,170 @@
+"""The simulated model: it answers by quoting the best sentence of the context that it was given.
+
+So a right answer can be told from a wrong one: the quote is verbatim, in “…”, and followed by ` [n]` where the
+prompt's passages are numbered. A model that knew more than its prompt would hide a retrieval that found nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rushhour.simulator.lru import LeastRecentlyUsed
+from rushhour.simulator.words import content_words
+
+_LABEL = re.compile(
+    r"^[ \t]*(?:<question>|(?:user[ \t]+|the[ \t]+)?(?:question|query)[ \t]*:)[ \t]*", re.IGNORECASE | re.MULTILINE
+)
+_QUESTION_END = re.compile(r"\n[ \t]*\n|</question>|\n[ \t]*(?:helpful[ \t]+)?(?:answer|context)[ \t]*:", re.IGNORECASE)
+_MARKER = re.compile(r"^[ \t]*\[(\d{1,3})\][ \t:]*", re.MULTILINE)
+_PARAGRAPH = re.compile(r"\n[ \t]*\n\s*")
+_SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]*]*\s+(?=[\"'(\[*`]*[A-Z0-9_])")
+_HEADING_END = re.compile(r"\A([^\n]{1,60}[^\s.,;:!?])\n(?=[A-Z])")
+_COMPLETE = re.compile(r"[.!?:][\"')\]*]*\Z")
+_LONGEST_QUOTE = 240
+_SHORTEST = 4
+_ENOUGH = 0.3
+_CACHED_PARAGRAPHS = 16_384
+UNKNOWN = (
+    "I do not know: nothing in the context that I was given answers this question. Please ask it in other words, or "
+    "add a document that covers it."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence as it stands in the context, its meaning-bearing words, and whether its end was not cut off."""
+
+    text: str
+    words: frozenset[str]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A prompt taken apart: the last question, and the passages by number (0 where they are not numbered)."""
+
+    question: str
+    passages: Sequence[tuple[int, str]]
+
+
+class Answerer:
+    """Finds the answer to a prompt; remembers the sentences of the paragraphs it saw lately."""
+
+    def __init__(self) -> None:
+        self._paragraphs: LeastRecentlyUsed[str, tuple[Sentence, ...]] = LeastRecentlyUsed(_CACHED_PARAGRAPHS)
+
+    def answer(self, context: Sequence[str], asked: str) -> str:
+        """Answer the last user message `asked`, given the texts of the messages before it (system prompts, say)."""
+        prompt = take_apart(context, asked)
+        best = self._best(prompt)
+        if best is None:
+            return UNKNOWN
+        number, sentence = best
+        citation = f" [{number}]" if number else ""
+        quote = _shorten(sentence.text)
+        return f"The context answers this in its own words: “{quote}”{citation} That is all it says on this point."
+
+    def _best(self, prompt: Prompt) -> tuple[int, Sentence] | None:
+        wanted = content_words(prompt.question)
+        if not wanted:
+            return None
+        hits: list[tuple[int, Sentence, frozenset[str]]] = []
+        for number, passage in prompt.passages:
+            for sentence in self._sentences(passage):
+                found = sentence.words & wanted
+                if found:
+                    hits.append((number, sentence, found))
+        rarity = _rarity(found for _, _, found in hits)
+        best = max(hits, key=lambda hit: _score(hit[1], hit[2], rarity), default=None)
+        if best is None or len(best[2]) < _ENOUGH * len(wanted):
+            return None
+        return best[0], best[1]
+
+    def _sentences(self, passage: str) -> list[Sentence]:
+        sentences: list[Sentence] = []
+        for paragraph in _PARAGRAPH.split(passage):
+            known = self._paragraphs.get(paragraph)
+            if known is None:
+                known = tuple(split_sentences(paragraph))
+                self._paragraphs.put(paragraph, known)
+            sentences.extend(known)
+        return sentences
+
+
+def take_apart(context: Sequence[str], asked: str) -> Prompt:
+    """Find the question and the passages of a prompt.
+
+    The question stands after the last `Question:` or `<question>` of the message, or is its last paragraph, or all
+    of it. Passages are blocks that begin with `[1]`, `[2]`, … ; all else but the question is passage 0.
+    """
+    question, rest = _question(asked)
+    text = "\n\n".join([*context, rest])
+    return Prompt(question, list(_passages(text)))
+
+
+def split_sentences(paragraph: str) -> list[Sentence]:
+    """Cut a paragraph into sentences, verbatim; a heading on its first line is one of its own."""
+    pieces = [paragraph]
+    heading = _HEADING_END.match(paragraph)
+    if heading:
+        pieces = [paragraph[: heading.end()], paragraph[heading.end() :]]
+    sentences: list[Sentence] = []
+    for piece in pieces:
+        start = 0
+        for end in [match.end() for match in _SENTENCE_END.finditer(piece)] + [len(piece)]:
+            text = piece[start:end].strip()
+            start = end
+            if text:
+                sentences.append(Sentence(text, content_words(text), _COMPLETE.search(text) is not None))
+    return sentences
+
+
+def _question(asked: str) -> tuple[str, str]:
+    labels = list(_LABEL.finditer(asked))
+    if labels:
+        start = labels[-1]
+        end = _QUESTION_END.search(asked, start.end())
+        stop = end.start() if end else len(asked)
+        after = end.end() if end and end.group().endswith(">") else stop
+        return asked[start.end() : stop].strip(), asked[: start.start()] + "\n\n" + asked[after:]
+    paragraphs = _PARAGRAPH.split(asked.strip())
+    if len(paragraphs) == 1:
+        return asked.strip(), ""
+    return paragraphs[-1], "\n\n".join(paragraphs[:-1])
+
+
+def _passages(text: str) -> Iterable[tuple[int, str]]:
+    """Yield what is before the first number, then the passages 1, 2, 3, …; a number out of turn is but text."""
+    markers: list[re.Match[str]] = []
+    for marker in _MARKER.finditer(text):
+        if int(marker.group(1)) == len(markers) + 1:
+            markers.append(marker)
+    yield 0, text[: markers[0].start()] if markers else text
+    for number, marker in enumerate(markers, start=1):
+        end = markers[number].start() if number < len(markers) else len(text)
+        yield number, text[marker.end() : end].strip()
+
+
+def _rarity(found: Iterable[frozenset[str]]) -> dict[str, float]:
+    counts: Counter[str] = Counter()
+    for words in found:
+        counts.update(words)
+    return {word: 1.0 / (1.0 + math.log(count)) for word, count in counts.items()}
+
+
+def _score(sentence: Sentence, found: frozenset[str], rarity: dict[str, float]) -> float:
+    """Prefer rare words of the question, then density; a heading or half a sentence is a poor answer."""
+    score = sum(rarity[word] for word in found) + 0.5 * len(found) / (8 + len(sentence.words))
+    if len(sentence.words) < _SHORTEST:
+        score *= 0.5
+    return score if sentence.complete else score * 0.8
+
+
+def _shorten(sentence: str) -> str:
+    if len(sentence) <= _LONGEST_QUOTE:
+        return sentence
+    return sentence[:_LONGEST_QUOTE].rsplit(None, 1)[0]

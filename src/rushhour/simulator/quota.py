@@ -1,0 +1,103 @@
+"""Who may call what, and how much of it: keys, models, and one limiter an organisation and model."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from dataclasses import dataclass
+
+from rushhour.simulator import openai_errors
+from rushhour.simulator.exchange import Reply, Visit
+from rushhour.simulator.limiter import RateLimiter, TooLarge
+from rushhour.simulator.profiles import ChatProfile, EmbeddingsProfile, ModelLimits
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """Who called, known once the key is accepted: limits hold for an organisation, not for a key."""
+
+    organization: str
+
+
+class Quota:
+    """The gate of one OpenAI surface."""
+
+    def __init__(self, terms: EmbeddingsProfile | ChatProfile, organization: str, keys: frozenset[str]) -> None:
+        self._terms = terms
+        self._organization = organization
+        self._keys = keys
+        self._limiters: dict[tuple[str, str], RateLimiter] = {}
+
+    def customer(self, visit: Visit) -> Customer | Reply:
+        """Return who calls, or the 401."""
+        headers = visit.request.headers
+        scheme, _, key = headers.get("authorization", "").partition(" ")
+        if self._keys and key not in self._keys:
+            return openai_errors.wrong_key(key) if key and scheme.lower() == "bearer" else openai_errors.missing_key()
+        return Customer(headers.get("openai-organization") or self._organization)
+
+    def knows(self, model: str) -> bool:
+        """Tell whether a model exists: any does, unless the profile lists some."""
+        return not self._terms.models or model in self._terms.models
+
+    def models(self) -> list[str]:
+        """Return the listed models, or those that were asked for so far."""
+        return sorted(self._terms.models or {model for _, model in self._limiters})
+
+    def admit(self, visit: Visit, customer: Customer, model: str, tokens: int) -> Reply | None:
+        """Debit one request of `tokens`; return None, or the 429 that says when to come back."""
+        now = asyncio.get_running_loop().time()
+        limiter = self._limiter(customer, model)
+        refusal = limiter.admit(tokens, now)
+        visit.headers = self._headers(visit, customer, limiter)
+        if refusal is None:
+            return None
+        headers: dict[str, str] = {}
+        entry = visit.entry
+        if isinstance(refusal, TooLarge):
+            entry.throttled, entry.terminal = "too_large", True
+        else:
+            entry.throttled, entry.retry_after = refusal.dimension, refusal.wait
+            headers["retry-after"] = str(math.ceil(refusal.wait))
+            headers["retry-after-ms"] = str(math.ceil(refusal.wait * 1000))
+        message = refusal.message(model, customer.organization)
+        return openai_errors.error(429, message, refusal.dimension, code="rate_limit_exceeded", headers=headers)
+
+    def refuse(self, visit: Visit, customer: Customer, model: str) -> None:
+        """Note a call that is refused as wrong; it counts where unsuccessful calls do."""
+        limiter = self._limiter(customer, model)
+        limiter.failed(asyncio.get_running_loop().time())
+        visit.headers = self._headers(visit, customer, limiter)
+
+    def _headers(self, visit: Visit, customer: Customer, limiter: RateLimiter) -> dict[str, str]:
+        return {
+            **limiter.headers(asyncio.get_running_loop().time()),
+            "openai-organization": customer.organization,
+            "openai-version": "2020-10-01",
+            "x-request-id": f"req_{visit.draw.hexadecimal('request')}",
+        }
+
+    def cost(self, model: str, tokens_in: int, tokens_out: int = 0) -> float:
+        """Return the price of a call in $."""
+        own = self._terms.models.get(model, ModelLimits())
+        price_in = self._terms.price_in if own.price_in is None else own.price_in
+        price_out = self._terms.price_out if isinstance(self._terms, ChatProfile) else 0.0
+        price_out = price_out if own.price_out is None else own.price_out
+        return (tokens_in * price_in + tokens_out * price_out) / 1e6
+
+    def refill(self) -> None:
+        """Make every bucket full."""
+        self._limiters.clear()
+
+    def _limiter(self, customer: Customer, model: str) -> RateLimiter:
+        key = (customer.organization, model)
+        limiter = self._limiters.get(key)
+        if limiter is None:
+            own = self._terms.models.get(model, ModelLimits())
+            limiter = self._limiters[key] = RateLimiter(
+                own.rpm or self._terms.rpm,
+                own.tpm or self._terms.tpm,
+                own.burst_s or self._terms.burst_s,
+                count_unsuccessful=self._terms.count_unsuccessful,
+            )
+        return limiter

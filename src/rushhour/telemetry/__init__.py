@@ -1,0 +1,1 @@
+"""Sinks: flow events become metrics and logs."""

@@ -1,0 +1,163 @@
+"""Fair turns: floods wait behind themselves, deadlines order a tenant, background is never starved."""
+
+import math
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rushhour.flow.algorithms.fair_queue import Entry, FairQueue
+
+
+def entry(tenant: str, *, deadline: float = math.inf, cost: float = 1.0, lane: int = 0) -> Entry[str]:
+    """Make an entry whose item is its tenant's name."""
+    return Entry(tenant, tenant, deadline, cost, lane)
+
+
+def drain(queue: FairQueue[str], count: int | None = None) -> list[str]:
+    """Serve `count` entries, or all."""
+    return [queue.pop().item for _ in range(len(queue) if count is None else count)]
+
+
+def test_a_flood_waits_behind_itself() -> None:
+    """Nine hundred calls of one tenant do not delay ten of another by more than ten turns."""
+    queue: FairQueue[str] = FairQueue()
+    for _ in range(900):
+        queue.push(entry("flood"))
+    for _ in range(10):
+        queue.push(entry("small"))
+
+    assert Counter(drain(queue, 21))["small"] == 10
+
+
+def test_weights_divide_the_turns() -> None:
+    """A tenant of weight three is served three times as often."""
+    queue: FairQueue[str] = FairQueue(weights={"big": 3.0})
+    for _ in range(100):
+        queue.push(entry("big"))
+        queue.push(entry("small"))
+
+    served = Counter(drain(queue, 80))
+
+    assert served["big"] == pytest.approx(60, abs=2)
+
+
+def test_cost_counts_not_calls() -> None:
+    """A tenant whose calls cost ten times as much gets a tenth of the turns."""
+    queue: FairQueue[str] = FairQueue()
+    for _ in range(100):
+        queue.push(entry("heavy", cost=10.0))
+        queue.push(entry("light", cost=1.0))
+
+    served = Counter(drain(queue, 55))
+
+    assert served["heavy"] == pytest.approx(5, abs=1)
+
+
+def test_earliest_deadline_first_within_a_tenant() -> None:
+    """Whoever must be answered sooner goes sooner."""
+    queue: FairQueue[str] = FairQueue()
+    for item, deadline in (("late", 30.0), ("soon", 10.0), ("middle", 20.0)):
+        queue.push(Entry(item, "acme", deadline, 1.0, 0))
+
+    assert drain(queue) == ["soon", "middle", "late"]
+
+
+def test_background_gets_its_share_and_no_more() -> None:
+    """While both lanes wait, a tenth of the cost served is background work."""
+    queue: FairQueue[str] = FairQueue(background_share=0.1)
+    for _ in range(200):
+        queue.push(entry("person"))
+        queue.push(entry("ingestion", lane=1))
+
+    assert Counter(drain(queue, 100))["ingestion"] == pytest.approx(10, abs=1)
+
+
+def test_an_idle_background_lane_saves_up_nothing() -> None:
+    """Hours of interactive work do not earn ingestion a burst."""
+    queue: FairQueue[str] = FairQueue()
+    for _ in range(100):
+        queue.push(entry("person"))
+    drain(queue)
+    for _ in range(10):
+        queue.push(entry("person"))
+        queue.push(entry("ingestion", lane=1))
+
+    assert drain(queue, 5) == ["person"] * 5
+
+
+def test_who_left_is_not_served() -> None:
+    """A removed entry disappears from the order, the length and the backlog; leaving twice is no error."""
+    queue: FairQueue[str] = FairQueue()
+    gone = entry("gone")
+    queue.push(gone)
+    queue.push(entry("stays"))
+    queue.remove(gone)
+    queue.remove(gone)
+
+    assert len(queue) == 1
+    assert queue.ahead_of("new", 1.0, 0) == 1.0
+    assert drain(queue) == ["stays"]
+
+
+def test_ahead_of_knows_that_turns_are_fair() -> None:
+    """A newcomer is not told to wait for the whole flood, only for its fair share of it."""
+    queue: FairQueue[str] = FairQueue()
+    for _ in range(900):
+        queue.push(entry("flood"))
+
+    assert queue.ahead_of("small", 1.0, 0) == 1.0
+    assert queue.ahead_of("flood", 1.0, 0) == 900.0
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abcd"), st.floats(0.1, 5.0), st.integers(0, 1), st.booleans()),
+        max_size=120,
+    )
+)
+def test_everyone_is_served_exactly_once(arrivals: list[tuple[str, float, int, bool]]) -> None:
+    """Whatever comes and leaves in whatever order, each entry that stays is served once, and none that left."""
+    queue: FairQueue[str] = FairQueue()
+    staying, served = [], []
+    for tenant, cost, lane, leaves in arrivals:
+        one = Entry(tenant, tenant, math.inf, cost, lane)
+        queue.push(one)
+        if leaves:
+            queue.remove(one)
+        else:
+            staying.append(one)
+        if len(queue) > 5:
+            served.append(queue.pop())
+    served += [queue.pop() for _ in range(len(queue))]
+
+    assert sorted(map(id, served)) == sorted(map(id, staying))
+    assert queue.peek() is None
+    with pytest.raises(IndexError):
+        queue.pop()
+
+
+@given(st.lists(st.floats(0.1, 4.0), min_size=20, max_size=60), st.lists(st.floats(0.1, 4.0), min_size=20, max_size=60))
+def test_two_backlogged_tenants_never_drift_apart(first: list[float], second: list[float]) -> None:
+    """While both wait, what they were served differs by at most one call of each (Goyal et al., theorem 1)."""
+    queue: FairQueue[str] = FairQueue()
+    for cost in first:
+        queue.push(entry("a", cost=cost))
+    for cost in second:
+        queue.push(entry("b", cost=cost))
+    got = {"a": 0.0, "b": 0.0}
+    left = {"a": len(first), "b": len(second)}
+
+    while left["a"] and left["b"]:
+        one = queue.pop()
+        got[one.item] += one.cost
+        left[one.item] -= 1
+        assert abs(got["a"] - got["b"]) <= max(first) + max(second) + 1e-9
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0, 2.0])
+def test_impossible_shares_are_refused(share: float) -> None:
+    """The background share is a fraction below one."""
+    with pytest.raises(ValueError, match="background_share"):
+        FairQueue(background_share=share)

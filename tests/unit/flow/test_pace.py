@@ -1,0 +1,208 @@
+"""The pacer: at the limit, in fair order, one gate for all, honest refusals."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+import pytest
+
+from rushhour.errors import DeadlineExceeded, QueueFull, Throttled, WouldMissDeadline
+from rushhour.flow.call import Call, Event, Lane, stack
+from rushhour.flow.ledger.contract import Cost
+from rushhour.flow.ledger.memory import Limits, MemoryQuota
+from rushhour.flow.policies.deadline import Deadline
+from rushhour.flow.policies.pace import Admitted, Gated, Pace, PaceSettings, Queued
+from rushhour.flow.policies.retry import Retry
+from rushhour.testing import Scripted
+
+
+def pace(rpm: float | None = 60, burst_s: float = 1, tpm: float | None = None, **more: object) -> Pace:
+    """One call a second, with a burst of one, unless told otherwise."""
+    return Pace(MemoryQuota(Limits(rpm, tpm, burst_s, use=1.0)), **more)  # type: ignore[arg-type]
+
+
+async def send_all(hop: Scripted, paced: Pace, calls: Sequence[Call]) -> list[object]:
+    """Send all calls at once; return replies and errors."""
+    asked = stack(hop, paced)
+    return [*await asyncio.gather(*(asked(n, call) for n, call in enumerate(calls)), return_exceptions=True)]
+
+
+async def test_sends_at_the_limit() -> None:
+    """Ten calls at one a second leave at seconds 0 to 9."""
+    hop = Scripted("ok", forever=True)
+
+    await send_all(hop, pace(), [Call()] * 10)
+
+    assert hop.asked_at == pytest.approx(list(range(10)))
+
+
+async def test_burst_credit_is_used() -> None:
+    """A provider's minute-deep bucket lets the first sixty go at once: nobody waits for nothing."""
+    hop = Scripted("ok", forever=True)
+
+    await send_all(hop, pace(burst_s=60), [Call()] * 62)
+
+    assert hop.asked_at[:60] == [0.0] * 60
+    assert hop.asked_at[60:] == pytest.approx([1.0, 2.0])
+
+
+async def test_tokens_and_requests_are_debited_together() -> None:
+    """The scarcer of both dimensions decides."""
+    hop = Scripted("ok", forever=True)
+    paced = pace(rpm=600, tpm=6000, cost=lambda request: Cost(1, 50))
+
+    await send_all(hop, paced, [Call()] * 5)
+
+    assert hop.asked_at == pytest.approx([0, 0, 0.5, 1.0, 1.5])
+
+
+async def test_a_429_gates_the_whole_hop() -> None:
+    """Every waiting call is slowed by one call's 429, and none surfaces (rule 1)."""
+    seen: list[Event] = []
+    hop = Scripted(Throttled(retry_after=10), "ok", forever=True)
+    asked = stack(hop, Retry(), pace(rpm=600, burst_s=1, rng=random.Random(3)))
+
+    replies = await asyncio.gather(*(asked(n, Call(emit=seen.append)) for n in range(30)))
+
+    assert replies == ["ok"] * 30
+    assert [event for event in seen if isinstance(event, Gated)]
+    after = [when for when in hop.asked_at if when > 0]
+    assert min(after) >= 10
+
+
+async def test_after_a_429_there_is_no_burst() -> None:
+    """The provider's bucket is empty then: the next calls go out one by one."""
+    hop = Scripted(Throttled(retry_after=10), "ok", forever=True)
+    paced = pace(rpm=60, burst_s=60, settings=PaceSettings(gate_jitter=0.0))
+    asked = stack(hop, paced)
+    with pytest.raises(Throttled):
+        await asked("first", Call())
+
+    await asyncio.gather(*(asked(n, Call()) for n in range(3)))
+
+    assert hop.asked_at[1:] == pytest.approx([11.0, 12.0, 13.0])
+
+
+async def test_refuses_at_once_what_would_miss_its_deadline() -> None:
+    """The refusal is immediate and names the time after which the call would fit (rule 5)."""
+    hop = Scripted("ok", forever=True)
+
+    replies = await send_all(hop, pace(), [Call(deadline=5)] * 10)
+
+    refused = [reply for reply in replies if isinstance(reply, WouldMissDeadline)]
+    assert len(refused) == 4
+    assert len(hop.asked_at) == 6
+    assert all(reply.retry_after is not None and 5 < reply.retry_after < 12 for reply in refused)
+
+
+async def test_a_refused_caller_who_obeys_is_served() -> None:
+    """The advised time is honest: coming back then succeeds."""
+    hop = Scripted("ok", forever=True)
+    paced = pace()
+    asked = stack(hop, paced)
+    first = [asyncio.ensure_future(asked(n, Call(deadline=5))) for n in range(6)]
+    await asyncio.sleep(0)
+    with pytest.raises(WouldMissDeadline) as refused:
+        await asked("late", Call(deadline=5))
+    await asyncio.gather(*first)
+
+    assert refused.value.retry_after is not None
+    await asyncio.sleep(refused.value.retry_after)
+    now = asyncio.get_running_loop().time()
+    assert await asked("late", Call(deadline=now + 5)) == "ok"
+
+
+async def test_the_queue_is_bounded() -> None:
+    """Beyond the waiting room there is a refusal, never a longer queue."""
+    hop = Scripted("ok", forever=True)
+
+    replies = await send_all(hop, pace(settings=PaceSettings(max_waiting=3)), [Call()] * 6)
+
+    assert [type(reply) for reply in replies].count(QueueFull) == 2
+
+
+async def test_a_caller_who_leaves_frees_its_place() -> None:
+    """Cancelled in the queue, its turn goes to the next, and nothing is lost."""
+    hop = Scripted("ok", forever=True)
+    paced = pace()
+    asked = stack(hop, paced)
+    calls = [asyncio.ensure_future(asked(n, Call())) for n in range(5)]
+    await asyncio.sleep(0.5)
+    for call in calls[1:4]:
+        call.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+
+    assert hop.requests == [0, 4]
+    assert hop.asked_at == pytest.approx([0, 1])
+    assert paced.waiting() == 0
+
+
+async def test_a_turn_that_comes_as_the_caller_leaves_is_passed_on() -> None:
+    """Permission that nobody uses is given back to the quota."""
+    hop = Scripted("ok", forever=True)
+    asked = stack(hop, pace())
+    await asked("first", Call())
+    leaving = asyncio.ensure_future(asked("leaving", Call()))
+    staying = asyncio.ensure_future(asked("staying", Call()))
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().call_at(1.0, leaving.cancel)
+    await asyncio.gather(leaving, staying, return_exceptions=True)
+
+    assert hop.requests[-1] == "staying"
+    assert hop.asked_at[-1] <= 2.0 + 1e-6
+
+
+async def test_people_go_before_ingestion() -> None:
+    """The interactive lane is served first, and ingestion is not starved."""
+    hop = Scripted("ok", forever=True)
+    asked = stack(hop, pace())
+    background = [asyncio.ensure_future(asked("ingest", Call(lane=Lane.BACKGROUND))) for _ in range(10)]
+    await asyncio.sleep(0)
+    people = [asyncio.ensure_future(asked("person", Call())) for _ in range(20)]
+    await asyncio.gather(*background, *people)
+
+    assert hop.requests[1:10].count("person") >= 8
+    assert "ingest" in hop.requests[1:21]
+
+
+async def test_position_and_eta_are_told() -> None:
+    """Whoever waits learns its place and the time it will take; who went learns what it took."""
+    seen: list[Event] = []
+    hop = Scripted("ok", forever=True)
+
+    await send_all(hop, pace(), [Call(hop="chat", emit=seen.append)] * 3)
+
+    assert [(e.hop, e.position, round(e.eta, 6)) for e in seen if isinstance(e, Queued)] == [
+        ("chat", 0, 1.0),
+        ("chat", 1, 2.0),
+    ]
+    assert [e.waited for e in seen if isinstance(e, Admitted)] == pytest.approx([0, 1, 2])
+
+
+async def test_nothing_is_served_after_its_deadline() -> None:
+    """A call that the gate outlasted is turned away, not sent for nothing."""
+    hop = Scripted(Throttled(retry_after=60), "ok", forever=True)
+    asked = stack(hop, Deadline(), pace(rpm=6000))
+    with pytest.raises(Throttled):
+        await asked("first", Call())
+    calls = [asyncio.ensure_future(asked(n, Call(deadline=30))) for n in range(3)]
+    results = await asyncio.gather(*calls, return_exceptions=True)
+
+    assert all(isinstance(result, DeadlineExceeded | WouldMissDeadline) for result in results)
+    assert hop.requests == ["first"]
+
+
+async def test_without_limits_nobody_waits() -> None:
+    """No limit configured means no pacing, but the gate still works."""
+    hop = Scripted("ok", forever=True)
+
+    await send_all(hop, pace(rpm=None), [Call()] * 100)
+
+    assert hop.asked_at == [0.0] * 100
+
+
+@pytest.mark.parametrize("rpm", [0, -1, float("inf"), float("nan"), 1e15])
+def test_absurd_limits_are_refused(rpm: float) -> None:
+    """Limits of zero, below zero or beyond reason are named in the error."""
+    with pytest.raises(ValueError, match="requests_per_minute"):
+        Limits(rpm)
