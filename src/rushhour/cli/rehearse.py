@@ -49,6 +49,7 @@ def rehearse(
         over_s=None if over is None else parse_duration(over, "--over"),
         seed=seed,
     )
+    report, json = report.resolve(), json.resolve() if json else None
     for file in filter(None, (json, report)):
         _check_writable(file)
     run(_rehearse(played, json, report, Console()))
@@ -74,7 +75,7 @@ async def _rehearse(scenario: Scenario, json: Path | None, report: Path, console
             if json is not None:
                 await asyncio.to_thread(write_json, json, rehearsal)
             if not finished:
-                console.print(f"Partial report: {report.resolve()} · logs: {folder}", highlight=False, soft_wrap=True)
+                console.print(f"Partial report: {report} · logs: {folder}", highlight=False, soft_wrap=True)
     print_result(console, rehearsal, [file for file in (report, json) if file is not None])
     await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 

@@ -14,7 +14,7 @@ LONGEST_S = 7 * 86_400.0
 """A longer wait than this is a mistake of the sender's, not advice."""
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-_PART = r"(\d{1,12}(?:\.\d{1,12})?|\.\d{1,12})(ns|us|µs|μs|ms|s|m|h|d)"
+_PART = r"([0-9]{1,12}(?:\.[0-9]{1,12})?|\.[0-9]{1,12})(ns|us|µs|μs|ms|s|m|h|d)"
 _PARTS = re.compile(_PART)
 _WHOLE = re.compile(rf"(?:{_PART})+")
 

@@ -38,6 +38,10 @@ _LEANS_BACK: Final = re.compile(
 
 _QUOTED: Final = re.compile(r"[\"“`‘']([\w ]{1,40})[\"”`’'](?!\w)")
 
+_NAMES: Final = re.compile(r"(?<=[\w,] )(?:[A-Z]\w+|\d+)")
+_NAME_WEIGHT: Final = 1.5
+_PAIR_WEIGHT: Final = 0.7
+
 Term: TypeAlias = str | tuple[str, str]
 
 
@@ -73,7 +77,7 @@ def best_sentences(question: str, passages: Sequence[Passage]) -> list[str]:
     """Return the sentences to answer with, cited and in document order; one that says so if there are none."""
     asked = _terms(_stems(question)) | _quoted(question)
     candidates = [one for passage in passages for one in _candidates(passage, asked)]
-    weights = _weights(asked, candidates)
+    weights = _weights(asked, _names(question), candidates)
     if not weights:
         return [NO_ANSWER]
     _score(candidates, passages, weights)
@@ -107,7 +111,7 @@ def _terms(stems: Sequence[str]) -> frozenset[Term]:
 
 
 def _quoted(question: str) -> frozenset[Term]:
-    """What a question puts in quotes is what it asks about, be it a stop word: the "with" of Python, say."""
+    """Take what a question puts in quotes for what it asks about, be it a stop word: the "with" of Python, say."""
     return frozenset(one for found in _QUOTED.findall(question) for one in _stems(found))
 
 
@@ -115,12 +119,18 @@ def _shared(asked: frozenset[Term], stems: Sequence[str]) -> frozenset[Term]:
     return asked.intersection(stems) | asked.intersection(pairwise(stems))
 
 
-def _weights(question: frozenset[Term], candidates: Sequence[_Sentence]) -> dict[Term, float]:
+def _names(question: str) -> frozenset[Term]:
+    """Names and figures: a passage that does not know them is hardly about them."""
+    return frozenset(one for found in _NAMES.findall(question) for one in _stems(found))
+
+
+def _weights(question: frozenset[Term], names: frozenset[Term], candidates: Sequence[_Sentence]) -> dict[Term, float]:
     """Weigh a question's terms by rarity; a pair that the passages do not know weighs nothing."""
     known = Counter(term for one in candidates for term in one.shared)
     rarest = 1 + len(candidates)
     return {
-        term: math.log(1 + rarest / (1 + known[term])) * (0.7 if isinstance(term, tuple) else 1.0)
+        term: math.log(1 + rarest / (1 + known[term]))
+        * (_PAIR_WEIGHT if isinstance(term, tuple) else _NAME_WEIGHT if term in names else 1.0)
         for term in question
         if isinstance(term, str) or known[term]
     }

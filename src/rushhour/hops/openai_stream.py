@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from typing import Any
 
 import msgspec
 
@@ -41,7 +42,7 @@ class _Choice(msgspec.Struct):
 class _Chunk(msgspec.Struct):
     choices: list[_Choice] | None = None
     usage: _Counted | None = None
-    error: msgspec.Raw = msgspec.Raw(b"null")
+    error: Any = None
 
 
 _DECODER = msgspec.json.Decoder(_Chunk)
@@ -118,7 +119,7 @@ class ChatStream:
             raise MalformedReply(
                 f"{self._peer.host} sent an event that is no chat completion chunk ({cause})."
             ) from cause
-        if chunk.error != b"null":
+        if chunk.error is not None:
             raise event_error(self._peer, event, self._model)
         if chunk.usage is not None:
             self._usage = _usage(chunk.usage)

@@ -17,7 +17,7 @@ _ABBREVIATION = re.compile(
 )
 _ENDED = re.compile(r"[.!?][\"'”’»)\]*]*$")
 _CODE_SIGN = re.compile(r">>>|[=;{}|\\<>]|\w\(|\$ ")
-_REFERENCE = re.compile(r"(?:^|(?<=[\s.,;:!?\"”)]))\[\d{1,3}\](?:\s|$)?")
+_REFERENCE = re.compile(r"(?:^|\s+|(?<=[.,;:!?\"”)]))\[\d{1,3}\](?!\w)")
 _CITES = re.compile(r"\[\d+\]")
 _FENCES = ("```", "~~~")
 _MIN_WORDS = 4

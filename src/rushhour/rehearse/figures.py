@@ -24,9 +24,6 @@ def answers_over_time(rehearsal: Rehearsal) -> str:
     plot.above([*ceiling, (plot.x_ticks[-1], float(rehearsal.users))], "beyond")
     plot.axes()
     plot.line(ceiling, "ceiling")
-    middle = ceiling[0][0] + (ceiling[-1][0] - ceiling[0][0]) * 0.42
-    height = ceiling[0][1] + (ceiling[-1][1] - ceiling[0][1]) * 0.42
-    plot.word(middle, height, "the provider’s ceiling", "ceiling", "end", lift=12)
     if rehearsal.runs:
         arrived = cumulate(rehearsal.runs[0].series.arrived, rehearsal.runs[0].series.step_s)
         until = [point for point, before in zip(arrived[1:], arrived, strict=False) if point[1] > before[1]]
@@ -34,6 +31,17 @@ def answers_over_time(rehearsal: Rehearsal) -> str:
     for run in rehearsal.runs:
         _answers_of(plot, run)
     return plot.svg()
+
+
+def legend(rehearsal: Rehearsal) -> str:
+    """Name the lines of the first figure."""
+    names = [(run.pipeline, run.pipeline) for run in rehearsal.runs]
+    names += [("ceiling", "the provider’s ceiling"), ("arrivals", "users arriving")]
+    keys = "".join(
+        f'<li><svg viewBox="0 0 28 8"><path class="line {colour}" d="M1 4L27 4"/></svg>{escape(name)}</li>'
+        for colour, name in names
+    )
+    return f'<ul class="legend">{keys}</ul>'
 
 
 def _answers_of(plot: Plot, run: Run) -> None:

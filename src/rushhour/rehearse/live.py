@@ -96,7 +96,7 @@ def print_result(console: Console, rehearsal: Rehearsal, files: list[Path]) -> N
         console.print(Padding(sentence, (0, 0, 0, 2)), highlight=False)
     console.print()
     for file in files:
-        console.print(f"  Report: {file.resolve()}", style="bold", highlight=False, soft_wrap=True)
+        console.print(f"  Report: {file}", style="bold", highlight=False, soft_wrap=True)
 
 
 def _table(rehearsal: Rehearsal) -> Table:

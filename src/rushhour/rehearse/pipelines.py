@@ -16,7 +16,7 @@ COLLECTION = "python-manual"
 NAIVE_NAMESPACE = "naive-python-manual"
 EMBED_MODEL = "text-embedding-simulated"
 CHAT_MODEL = "chat-simulated"
-NAIVE_LOOPS = 16
+NAIVE_LOOPS = 24
 READY_S = 45.0
 
 _CHUNK_TOKENS = 250
@@ -28,6 +28,7 @@ TOP_K = 4
 class Serving:
     """A pipeline that is ready: its process, and the base URL and model that its users are given."""
 
+    pipeline: str
     child: Child
     base_url: str
     model: str
@@ -46,18 +47,18 @@ class Pipeline:
     at_once: int | None = None
 
     @asynccontextmanager
-    async def serving(self, folder: Path, day: str) -> AsyncIterator[Serving]:
+    async def serving(self, folder: Path) -> AsyncIterator[Serving]:
         """Run its server while the block runs, ready for users."""
         port = _free_port()
         argv = [sys.executable, "-m", *self.serve, "--port", str(port)]
-        async with running(f"{self.name} server of {day}", argv, self.env, folder) as child:
+        async with running(f"{self.name} server", argv, self.env, folder) as child:
             if self.says_ready:
                 await child.ready_line(READY_S)
             child.drain()
             url = f"http://127.0.0.1:{port}"
             if not self.says_ready:
                 await child.answers(f"{url}/readyz", READY_S)
-            yield Serving(child, f"{url}/v1", self.model)
+            yield Serving(self.name, child, f"{url}/v1", self.model)
 
     @asynccontextmanager
     async def ingesting(self, folder: Path) -> AsyncIterator[Child]:

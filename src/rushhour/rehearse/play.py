@@ -6,10 +6,12 @@ import asyncio
 import os
 import platform
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import msgspec
@@ -69,10 +71,15 @@ class Play:
             self._profile = (await provider.state())["profile"]
             site = Site(provider.url, self._env, self._scenario, self._profile, self._folder)
             pipelines = [PIPELINES[name](site) for name in self._names]
-            await self._prepare(provider, pipelines)
-            visits = plan_visits(self._scenario, self._questions)
-            await self._play_friday(provider, pipelines, visits)
-            await self._play_monday(provider, pipelines, visits)
+            await self._fill(provider, pipelines)
+            async with AsyncExitStack() as stack:
+                self._watcher.step("Starting the servers; checking that the questions can be answered on a quiet day")
+                *serving, self._questions = await together(
+                    *(stack.enter_async_context(pipeline.serving(self._folder)) for pipeline in pipelines),
+                    self._vet(provider),
+                )
+                await self._play_friday(provider, serving)
+                await self._play_monday(provider, serving)
         self._finished = True
 
     def report(self) -> Rehearsal:
@@ -87,14 +94,14 @@ class Play:
             runs=self._runs,
             ingestion=self._ingestion,
             friday=self._friday,
-            questions=len(self._questions),
+            questions=self._asked_on_monday(),
             settings=settings_of(scenario),
             provider=_shown(self._profile),
             corpus={
                 "corpus": "Python’s language reference (pydoc_data.topics)",
                 "topics": len(self._corpus),
                 "characters": sum(len(document.text) for document in self._corpus),
-                "different_questions": len(self._questions),
+                "different_questions": self._asked_on_monday(),
             },
             machine={
                 "python": platform.python_version(),
@@ -108,18 +115,21 @@ class Play:
             command=self._command,
         )
 
-    async def _prepare(self, provider: Provider, pipelines: list[Pipeline]) -> None:
-        self._watcher.step("Reading Python’s manual and making questions with a known answer")
+    def _asked_on_monday(self) -> int:
+        return max(len(self._questions) - self._scenario.friday_users, 0)
+
+    async def _fill(self, provider: Provider, pipelines: Sequence[Pipeline]) -> None:
+        self._watcher.step("Filling two vector namespaces with Python’s manual, the naive way and production’s")
         self._corpus = python_manual()
-        candidates = await asyncio.to_thread(make_questions, self._corpus, self._scenario.seed)
-        self._watcher.step("Filling two vector namespaces from it, the naive way and in production’s")
-        async with asyncio.TaskGroup() as group:
-            ingesting = [group.create_task(self._ingest(provider, pipeline)) for pipeline in pipelines]
-        self._ingestion = [task.result() for task in ingesting]
-        self._watcher.step("Checking that the questions can be answered on a quiet day")
-        wanted = min(self._scenario.questions, self._scenario.users)
+        self._ingestion = await together(*(self._ingest(provider, pipeline) for pipeline in pipelines))
+
+    async def _vet(self, provider: Provider) -> list[Question]:
+        """Return the questions: first those of Friday, which nobody asks again, then those of Monday."""
+        scenario = self._scenario
+        candidates = await asyncio.to_thread(make_questions, self._corpus, scenario.seed)
+        wanted = min(scenario.questions, scenario.users) + scenario.friday_users
         try:
-            self._questions = await answerable(provider.url, candidates[: int(wanted * _SPARE) + 10], wanted)
+            return await answerable(provider.url, candidates[: int(wanted * _SPARE) + 10], wanted)
         except aiohttp.ClientError as cause:
             raise ChildFailed(f"The simulated provider could not be asked about the questions: {cause!r}") from cause
 
@@ -147,68 +157,78 @@ class Play:
             at_once=pipeline.at_once,
         )
 
-    async def _play_friday(self, provider: Provider, pipelines: list[Pipeline], visits: list[Visit]) -> None:
-        quiet = [msgspec.structs.replace(visit, at=0.0) for visit in visits[: self._scenario.friday_users]]
-        if not quiet:
+    async def _play_friday(self, provider: Provider, serving: Sequence[Serving]) -> None:
+        scenario = self._scenario
+        quiet = replace(scenario, users=max(scenario.friday_users, 1), over_s=0.0)
+        if not scenario.friday_users:
             return
-        self._watcher.step(f"Friday: {len(quiet)} users, {self._scenario.friday_at_once} at a time, both pipelines")
+        self._watcher.step(f"Friday: {scenario.friday_users} users, {scenario.friday_at_once} at a time")
+        visits = plan_visits(quiet, self._questions[: scenario.friday_users])
         await provider.reset()
-        async with asyncio.TaskGroup() as group:
-            days = [group.create_task(self._friday_of(pipeline, quiet)) for pipeline in pipelines]
-        self._friday = [day.result() for day in days]
+        self._friday = await together(*(self._friday_of(served, visits) for served in serving))
 
-    async def _friday_of(self, pipeline: Pipeline, visits: list[Visit]) -> Friday:
+    async def _friday_of(self, served: Serving, visits: Sequence[Visit]) -> Friday:
         seen: list[Visited] = []
-        async with AsyncExitStack() as stack:
-            serving = await stack.enter_async_context(pipeline.serving(self._folder, "Friday"))
-            crowd = await self._crowd(stack, serving, visits, "Friday", at_once=self._scenario.friday_at_once)
+        async with self._crowd(served, visits, "Friday", at_once=self._scenario.friday_at_once) as crowd:
             crowd.go()
             while line := await crowd.line():
                 seen.append(msgspec.json.decode(line, type=Visited))
             await crowd.finish()
-        return friday_of(pipeline.name, seen)
+        return friday_of(served.pipeline, seen)
 
-    async def _play_monday(self, provider: Provider, pipelines: list[Pipeline], visits: list[Visit]) -> None:
-        """Play the pipelines one after the other, each with a fresh process and full buckets at the provider."""
-        for pipeline in pipelines:
-            self._watcher.step(f"Monday: starting a fresh {pipeline.name} server")
-            async with AsyncExitStack() as stack:
-                serving = await stack.enter_async_context(pipeline.serving(self._folder, "Monday"))
-                crowd = await self._crowd(stack, serving, visits, "Monday")
+    async def _play_monday(self, provider: Provider, serving: Sequence[Serving]) -> None:
+        """Play the pipelines one after the other, each against full buckets; one that is done is stopped."""
+        visits = plan_visits(self._scenario, self._questions[self._scenario.friday_users :])
+        for served in serving:
+            self._watcher.step(f"Monday: the crowd gathers before {served.pipeline}")
+            async with self._crowd(served, visits, "Monday") as crowd:
                 await provider.reset()
-                await self._monday_of(provider, pipeline, serving, crowd)
+                await self._monday_of(provider, served, crowd)
+            await served.child.stop()
 
-    async def _monday_of(self, provider: Provider, pipeline: Pipeline, serving: Serving, crowd: Child) -> None:
+    async def _monday_of(self, provider: Provider, served: Serving, crowd: Child) -> None:
         seen: list[Visited] = []
         server, load = Measured(), Measured()
-        self._watcher.opens(pipeline.name, self._scenario.users)
+        self._watcher.opens(served.pipeline, self._scenario.users)
         try:
-            async with serving.child.measured() as server, crowd.measured() as load:
+            async with served.child.measured() as server, crowd.measured() as load:
                 crowd.go()
                 while line := await crowd.line():
                     visit = msgspec.json.decode(line, type=Visited)
                     seen.append(visit)
-                    self._watcher.visited(pipeline.name, visit)
+                    self._watcher.visited(served.pipeline, visit)
             await crowd.finish()
         finally:  # an interrupted Monday is told as far as it went
-            account = Account(await provider.state(), pipeline.name)
-            self._runs.append(run_of(pipeline.name, self._scenario.users, seen, account, server, load))
+            account = Account(await provider.state(), served.pipeline)
+            self._runs.append(run_of(served.pipeline, self._scenario.users, seen, account, server, load))
 
+    @asynccontextmanager
     async def _crowd(
-        self, stack: AsyncExitStack, serving: Serving, visits: list[Visit], day: str, at_once: int | None = None
-    ) -> Child:
-        plan = self._folder / f"visits-{day}-{serving.child.name.split()[0]}.json"
+        self, served: Serving, visits: Sequence[Visit], day: str, at_once: int | None = None
+    ) -> AsyncIterator[Child]:
+        """Run a crowd's process while the block runs; it is ready and waits for the word."""
+        name = f"{served.pipeline} {day} crowd"
+        plan = self._folder / f"{served.pipeline}-{day}-visits.json"
         await asyncio.to_thread(write_visits, plan, visits)
         argv = [
-            sys.executable, "-m", "rushhour.rehearse.crowd", "--base-url", serving.base_url, "--model", serving.model,
+            sys.executable, "-m", "rushhour.rehearse.crowd", "--base-url", served.base_url, "--model", served.model,
             "--patience", str(self._scenario.patience_s), "--plan", str(plan),
         ]  # fmt: skip
         if at_once:
             argv += ["--at-once", str(at_once)]
-        name = f"crowd of {day} at {serving.child.name}"
-        child = await stack.enter_async_context(running(name, argv, self._env, self._folder))
-        await child.ready_line(_CROWD_READY_S)
-        return child
+        async with running(name, argv, self._env, self._folder) as child:
+            await child.ready_line(_CROWD_READY_S)
+            yield child
+
+
+async def together(*jobs: Coroutine[Any, Any, Any]) -> list[Any]:
+    """Run all at once and return their results in order; the first failure ends the others and is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(job) for job in jobs]
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    return [task.result() for task in tasks]
 
 
 def _clean(environment: Mapping[str, str]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from string import Template
 
 from rushhour.rehearse import figures
 from rushhour.rehearse.results import Ingestion, Rehearsal, Run
-from rushhour.rehearse.words import dollars, headline, ratio, seconds, share, story
+from rushhour.rehearse.words import dollars, headline, ratio, seconds, share, story, verdict
 
 
 def write_report(path: Path, rehearsal: Rehearsal) -> None:
@@ -25,15 +25,17 @@ def write_report(path: Path, rehearsal: Rehearsal) -> None:
 def render_report(rehearsal: Rehearsal) -> str:
     """Return the page as HTML."""
     here = resources.files("rushhour.rehearse")
-    title = headline(rehearsal)
+    title = verdict(rehearsal)
     return Template((here / "report.html").read_text("utf-8")).substitute(
         title=escape(f"rushhour rehearsal: {title}"),
         style=(here / "report.css").read_text("utf-8"),
         partial=" · <b>interrupted, partial</b>" if rehearsal.partial else "",
+        scenario=escape(f"{rehearsal.scenario}, {headline(rehearsal)}"),
         headline=escape(title),
         lead="".join(f'<p class="lead">{escape(sentence)}</p>' for sentence in _lead(rehearsal)),
         cards="".join(_card(run, rehearsal) for run in rehearsal.runs),
         limit=f"{rehearsal.limit_per_s:g}",
+        legend=figures.legend(rehearsal),
         answers=figures.answers_over_time(rehearsal),
         provider_section=_provider(rehearsal),
         outcomes=figures.outcomes(rehearsal),

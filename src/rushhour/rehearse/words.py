@@ -11,7 +11,7 @@ _LABELS = {
     "connection_refused": "connection refused",
     "truncated_stream": "answer cut off",
     "APIConnectionError": "connection to the provider lost",
-    "APITimeoutError": "the provider timed out",
+    "APITimeoutError": "timed out calling the provider",
     "InternalServerError": "the provider’s 5xx, handed to the user",
     "server_error": "the provider’s 5xx, handed to the user",
     "server_is_overloaded": "the provider’s 503, handed to the user",
@@ -68,6 +68,18 @@ def headline(rehearsal: Rehearsal) -> str:
     return f"{rehearsal.users:,} users in {over:g} seconds, {rehearsal.limit_per_s:g} calls a second allowed"
 
 
+def verdict(rehearsal: Rehearsal) -> str:
+    """Say in one line how it ended."""
+    crowd = f"{rehearsal.users:,} users in {rehearsal.settings.get('over_s', 0):g} seconds"
+    if not rehearsal.runs:
+        return f"{crowd}: nothing was measured"
+    ends = [
+        f"{run.pipeline} answered {'all of them' if run.answered == rehearsal.users else f'{run.answered:,}'}"
+        for run in rehearsal.runs
+    ]
+    return f"{crowd}: {', '.join(ends)}"
+
+
 def story(rehearsal: Rehearsal) -> list[str]:
     """Tell what happened, a sentence a fact, from the figures alone."""
     told = [_friday(rehearsal)] if rehearsal.friday else []
@@ -102,7 +114,18 @@ def _monday(run: Run, rehearsal: Rehearsal) -> str:
         told += f", the median within {seconds(run.p50_s)} and 95 % within {seconds(run.p95_s)}; nobody saw an error"
     if run.refused:
         told += f"; {run.refused:,} were told honestly when to come back"
-    return told + "."
+    return f"{told}.{_never_arrived(run, rehearsal)}"
+
+
+def _never_arrived(run: Run, rehearsal: Rehearsal) -> str:
+    """Explain timeouts that the provider had no part in: the calls were never seen there."""
+    timeouts, arrived = run.errors.get("APITimeoutError", 0), run.provider_calls.embeddings
+    if timeouts < rehearsal.users / 10 or arrived > rehearsal.users - timeouts / 2:
+        return ""
+    return (
+        f" Most of their calls never left the machine (the provider saw {arrived:,} embedding calls): a new client for "
+        f"each request kept the process busy for {run.cpu_s:.0f} s of CPU, while its own connections timed out."
+    )
 
 
 def _floor(rehearsal: Rehearsal) -> str:

@@ -73,7 +73,7 @@ class ChatCompletions:
 
     async def _send_pieces(self, pieces: Stream[Piece], completion: Completion, out: EventStream) -> Answer:
         answer: Answer | None = None
-        async with pieces:
+        if True:
             await out.write(completion.opening())
             async for piece in pieces:
                 if isinstance(piece, Delta):

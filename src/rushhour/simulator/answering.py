@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from rushhour.simulator.lru import LeastRecentlyUsed
 from rushhour.simulator.words import content_words
 
-_LABEL = re.compile(
-    r"^[ \t]*(?:<question>|(?:user[ \t]+|the[ \t]+)?(?:question|query)[ \t]*:)[ \t]*", re.IGNORECASE | re.MULTILINE
+_LABEL = re.compile(r"(?:<question>|(?:(?:user|the)[ \t]+)?(?:question|query)[ \t]*:)[ \t]*", re.IGNORECASE)
+_QUESTION_END = re.compile(
+    r"\n[ \t]*\n|</question>|\n[ \t]*(?:helpful[ \t]+)?(?:answer|context)[ \t]*:", re.IGNORECASE
 )
-_QUESTION_END = re.compile(r"\n[ \t]*\n|</question>|\n[ \t]*(?:helpful[ \t]+)?(?:answer|context)[ \t]*:", re.IGNORECASE)
-_MARKER = re.compile(r"^[ \t]*\[(\d{1,3})\][ \t:]*", re.MULTILINE)
+_AFTER_MARKER = " \t:"
 _PARAGRAPH = re.compile(r"\n[ \t]*\n\s*")
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]*]*\s+(?=[\"'(\[*`]*[A-Z0-9_])")
 _HEADING_END = re.compile(r"\A([^\n]{1,60}[^\s.,;:!?])\n(?=[A-Z])")
@@ -124,29 +124,39 @@ def split_sentences(paragraph: str) -> list[Sentence]:
 
 
 def _question(asked: str) -> tuple[str, str]:
-    labels = list(_LABEL.finditer(asked))
-    if labels:
-        start = labels[-1]
-        end = _QUESTION_END.search(asked, start.end())
+    label = _last_label(asked)
+    if label is not None:
+        end = _QUESTION_END.search(asked, label.end())
         stop = end.start() if end else len(asked)
         after = end.end() if end and end.group().endswith(">") else stop
-        return asked[start.end() : stop].strip(), asked[: start.start()] + "\n\n" + asked[after:]
-    paragraphs = _PARAGRAPH.split(asked.strip())
-    if len(paragraphs) == 1:
-        return asked.strip(), ""
-    return paragraphs[-1], "\n\n".join(paragraphs[:-1])
+        return asked[label.end() : stop].strip(), asked[: label.start()] + "\n\n" + asked[after:]
+    *context, question = _PARAGRAPH.split(asked.strip())
+    return question, "\n\n".join(context)
+
+
+def _last_label(asked: str) -> re.Match[str] | None:
+    """Return the last label of a question that begins a line; found from the end, since prompts are long."""
+    lowered = asked.lower()
+    end = len(lowered)
+    while (place := max(lowered.rfind("question", 0, end), lowered.rfind("query", 0, end))) >= 0:
+        line = asked.rfind("\n", 0, place) + 1
+        start = line + len(asked[line:place]) - len(asked[line:place].lstrip(" \t"))
+        label = _LABEL.match(asked, start)
+        if label is not None:
+            return label
+        end = place
+    return None
 
 
 def _passages(text: str) -> Iterable[tuple[int, str]]:
     """Yield what is before the first number, then the passages 1, 2, 3, …; a number out of turn is but text."""
-    markers: list[re.Match[str]] = []
-    for marker in _MARKER.finditer(text):
-        if int(marker.group(1)) == len(markers) + 1:
-            markers.append(marker)
-    yield 0, text[: markers[0].start()] if markers else text
-    for number, marker in enumerate(markers, start=1):
-        end = markers[number].start() if number < len(markers) else len(text)
-        yield number, text[marker.end() : end].strip()
+    text = "\n" + text
+    number, start = 0, 0
+    while (place := text.find(f"\n[{number + 1}]", start)) >= 0:
+        yield number, text[start:place].lstrip(_AFTER_MARKER).strip()
+        number += 1
+        start = place + len(f"\n[{number}]")
+    yield number, text[start:].lstrip(_AFTER_MARKER).strip()
 
 
 def _rarity(found: Iterable[frozenset[str]]) -> dict[str, float]:

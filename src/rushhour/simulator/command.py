@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from rushhour.simulator.errors import SimulatorError
@@ -36,7 +37,7 @@ def run(options: Options) -> int:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(options, profile))
     except SimulatorError as wrong:
-        Console(stderr=True).print(f"[bold red]Cannot start the simulator.[/] {wrong}", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(f"[bold red]Cannot start the simulator.[/] {escape(str(wrong))}", highlight=False, soft_wrap=True)
         return 2
     return 0
 
@@ -83,7 +84,7 @@ def _table(simulator: Simulator) -> Table:
     per_second = f"{vectors.query_per_s} queries/s and {vectors.upsert_per_s} upserts/s a namespace"
     table.add_row("Pinecone", "POST /query, /vectors/upsert, …", per_second, _shares(vectors.faults))
     table.add_row("Ledger", "GET /_sim/state", "none", "none")
-    table.add_row("Begin anew", "POST /_sim/reset[?vectors=1]".replace("[", "\\["), "none", "none")
+    table.add_row("Begin anew", escape("POST /_sim/reset[?vectors=1]"), "none", "none")
     return table
 
 

@@ -38,10 +38,13 @@ class Engine:
         self.asked: list[Question] = []
         self.calls: list[Call] = []
         self.error: BaseException | None = None
+        self.error_once = False
         self.may_start, self.may_go_on = asyncio.Event(), asyncio.Event()
         self.may_start.set()
         self.may_go_on.set()
         self.fails_midway: BaseException | None = None
+        self.talks_forever = False
+        self.talked = 0
         self.cancelled, self.waiting, self.closed = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.full = asyncio.Event()
         self.open = 0
@@ -56,8 +59,11 @@ class Engine:
         except asyncio.CancelledError:
             self.cancelled.set()
             raise
-        if self.error is not None:
-            raise self.error
+        error = self.error
+        if self.error_once:
+            self.error = None
+        if error is not None:
+            raise error
         stream: Stream[Piece] = Stream(self._pieces())
         self.open += 1
         if self.open == self.crowd:
@@ -73,6 +79,10 @@ class Engine:
         yield Sources((PASSAGE,))
         yield Delta(WORDS[0])
         await self.may_go_on.wait()
+        while self.talks_forever:
+            self.talked += 1
+            yield Delta("and on " * 10_000)
+            await asyncio.sleep(0)
         if self.fails_midway is not None:
             raise self.fails_midway
         for word in WORDS[1:]:

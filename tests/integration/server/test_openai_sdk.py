@@ -133,15 +133,8 @@ async def test_sdk_does_not_retry_what_cannot_pass(client: AsyncOpenAI, engine: 
 
 async def test_sdk_retries_a_refusal_after_the_advised_time(client: AsyncOpenAI, engine: Any) -> None:
     """The SDK waits as told and is answered the second time."""
-    refusal = WouldMissDeadline("Come back in a moment.", retry_after=0.01)
-    engine.error = refusal
-    ask = engine.__class__.__call__
-
-    async def second_time_lucky(request: Any, call: Any) -> Any:
-        engine.error = None if engine.asked else refusal
-        return await ask(engine, request, call)
-
-    engine.__class__ = type("Moody", (engine.__class__,), {"__call__": lambda _self, *a: second_time_lucky(*a)})
+    engine.error = WouldMissDeadline("Come back in a moment.", retry_after=0.01)
+    engine.error_once = True
     reply = await client.with_options(max_retries=2).chat.completions.create(model="manual", messages=QUESTION)
 
     assert reply.choices[0].finish_reason == "stop"

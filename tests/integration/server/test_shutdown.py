@@ -101,15 +101,47 @@ async def test_cancelling_leaves_no_task(run: Any, engine: Any) -> None:
     assert asyncio.all_tasks() == before
 
 
-async def test_a_client_that_does_not_read_cannot_stop_the_end(run: Any, engine: Any) -> None:
-    """Someone who never reads is cut off after the grace."""
-    engine.may_go_on.clear()
+async def test_a_client_that_does_not_read_cannot_stop_the_end(
+    run: Any, engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Someone who never reads is cut off after the grace, with whatever is still on its way to them."""
+    monkeypatch.setattr("rushhour.server.run.FAREWELL_S", 0.1)
+    engine.talks_forever = True
+    before = asyncio.all_tasks()
     async with run(shutdown_grace_s=0) as server:
-        _, writer = await open_stream(server.port)
+        reader, writer = await open_stream(server.port)
+        writer.transport.pause_reading()  # type: ignore[attr-defined]  # sockets can, their declared type cannot
+        await nothing_more_is_said(engine)
         os.kill(os.getpid(), signal.SIGTERM)
         await server.task
         writer.transport.abort()
+    await asyncio.sleep(0)
     assert engine.open == 0
+    assert asyncio.all_tasks() == before
+    assert not reader.at_eof()
+
+
+async def nothing_more_is_said(engine: Any) -> None:
+    """Wait until every buffer on the way is full."""
+    said = -1
+    while said != engine.talked:
+        said = engine.talked
+        await asyncio.sleep(0.1)
+
+
+async def test_a_second_signal_ends_the_grace(run: Any, engine: Any) -> None:
+    """An impatient operator need not wait for the grace."""
+    engine.may_go_on.clear()
+    async with run(shutdown_grace_s=600) as server:
+        reader, writer = await open_stream(server.port)
+        os.kill(os.getpid(), signal.SIGINT)
+        await refuses_connections(server.port)
+        os.kill(os.getpid(), signal.SIGINT)
+        rest = await reader.read(-1)
+        await server.task
+        writer.close()
+        await writer.wait_closed()
+    assert b"server_shutting_down" in rest
 
 
 async def test_port_in_use() -> None:

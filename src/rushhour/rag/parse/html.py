@@ -1,0 +1,149 @@
+"""HTML: the main content, without navigation and decoration, as light Markdown with its headings."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from html.parser import HTMLParser
+from pathlib import PurePath
+from typing import Final
+
+from resiliparse.extract.html2text import extract_plain_text
+from resiliparse.parse.html import HTMLTree
+
+from rushhour.errors import UnreadableDocument
+from rushhour.rag.parse.decode import clean, decode
+from rushhour.rag.parse.document import Document, Heading, sections_between, titled
+
+MAX_DEPTH: Final = 2_000
+"""Nesting of tags; a browser stops at 512, and time grows with depth."""
+
+# The library's own search for the main content drops bulleted lists wholesale, which documentation is full of; so
+# the page's own marks decide what is content, and what is decoration goes by the names that templates give it.
+_MAIN: Final = ("main", "[role=main]", "article")
+_DECORATION: Final = tuple(
+    """
+    nav aside footer template [role=navigation] [role=search] [role=banner] [role=contentinfo] [aria-hidden=true]
+    .nav .navbar .navigation .menu .sidebar .breadcrumb .breadcrumbs .footer .site-header .site-footer .toc
+    .skip-link .headerlink .cookie-banner .related .share #navbar #sidebar #footer #menu #cookie-banner
+    """.split()
+)
+_CHARSET: Final = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*(?P<name>[\w.:-]+)", re.IGNORECASE)
+_TAG: Final = re.compile(r"<(?P<closing>/)?(?P<name>[a-zA-Z][a-zA-Z0-9-]*)[^<>]*?(?P<alone>/)?>")
+_VOID: Final = frozenset(
+    ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr")
+)
+_UNCLOSED: Final = frozenset(("p", "li", "dt", "dd", "td", "th", "tr", "option", "tbody", "thead"))
+
+
+def parse_html(name: str, content: bytes) -> Document:
+    """Parse a page: `<h1>` to `<h6>` become headings, lists and code keep their shape.
+
+    Raises UnreadableDocument for one that nests deeper than `MAX_DEPTH`.
+    """
+    source = _decoded(name, content)
+    if _depth(source) > MAX_DEPTH:
+        raise UnreadableDocument(f"{name} nests its tags deeper than {MAX_DEPTH:,} levels: it is no document.")
+    tree = HTMLTree.parse(source)
+    writer = _Markdown()
+    writer.feed(_content(tree))
+    writer.close()
+    text = writer.text()
+    title, headings = titled(writer.headings, name)
+    named = " ".join((tree.title or "").split())
+    if named and headings and headings == writer.headings or not writer.headings:
+        title = named or PurePath(name).stem
+    return Document(title, text, tuple(sections_between(text, headings)), "markdown")
+
+
+def _decoded(name: str, content: bytes) -> str:
+    """Decode by byte order mark, as UTF-8 if it is, else as the page declares."""
+    declared = _CHARSET.search(content, 0, 4096)
+    if declared is None or not content.isascii() and _is_utf8(content):
+        return decode(name, content)
+    try:
+        codec = codecs.lookup(declared["name"].decode("ascii", "replace")).name
+        return clean(content.decode("cp1252" if codec == "iso8859-1" else codec))  # as browsers do
+    except (LookupError, UnicodeDecodeError):
+        return decode(name, content)
+
+
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _depth(source: str) -> int:
+    """Return how deep the tags nest, counting those that need no end tag as none."""
+    depth = deepest = 0
+    for tag in _TAG.finditer(source):
+        name = tag["name"].lower()
+        if name in _VOID or name in _UNCLOSED or tag["alone"]:
+            continue
+        depth += -1 if tag["closing"] else 1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _content(tree: HTMLTree) -> str:
+    """Return the content as the few tags that carry shape: headings, paragraphs, lists, code, line breaks."""
+    whole = tree
+    for selector in _MAIN:
+        found = tree.body.query_selector_all(selector) if tree.body else []
+        if len(found) == 1:
+            whole = HTMLTree.parse(found[0].outer_html)
+            break
+    return str(extract_plain_text(whole, preserve_formatting="minimal_html", skip_elements=list(_DECORATION)))
+
+
+class _Markdown(HTMLParser):
+    """Writes the few tags of `_content` as text, and notes where headings lie."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.headings: list[Heading] = []
+        self._parts: list[str] = []
+        self._length = 0
+        self._heading: tuple[int, int] | None = None
+        self._code = False
+
+    def text(self) -> str:
+        """Return all of it."""
+        return "".join(self._parts)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002, D102  # HTMLParser's
+        if level := _level(tag):
+            self._write("\n\n")
+            self._heading = (level, self._length)
+            self._write("#" * level + " ")
+        elif tag == "pre":
+            self._write("\n\n```\n")
+            self._code = True
+        elif tag == "p":
+            self._write("\n\n")
+
+    def handle_endtag(self, tag: str) -> None:  # noqa: D102  # HTMLParser's
+        if _level(tag) and self._heading:
+            level, start = self._heading
+            title = self.text()[start:].lstrip("# ").strip()
+            self.headings.append(Heading(title, level, start, self._length))
+            self._heading = None
+        elif tag == "pre":
+            self._write("\n```\n")
+            self._code = False
+
+    def handle_data(self, data: str) -> None:  # noqa: D102  # HTMLParser's
+        if self._heading:
+            data = " ".join(data.split())
+        self._write(data)
+
+    def _write(self, text: str) -> None:
+        self._parts.append(text)
+        self._length += len(text)
+
+
+def _level(tag: str) -> int:
+    return int(tag[1]) if len(tag) == 2 and tag[0] == "h" and tag[1] in "123456" else 0

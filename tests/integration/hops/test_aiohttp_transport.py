@@ -1,0 +1,360 @@
+"""The transport over real sockets: what servers do to connections, and what becomes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from rushhour.errors import AttemptTimeout, ConnectionLost, MalformedReply, SettingsError, UpstreamError
+from rushhour.hops.aiohttp_transport import AiohttpTransport
+from rushhour.hops.transport import JSON_HEADERS, Reply
+
+Opening = Callable[..., AiohttpTransport]
+
+
+@pytest.fixture
+async def opening(server: Any) -> AsyncIterator[Opening]:
+    """Make transports to the scripted server, and close them."""
+    opened: list[AiohttpTransport] = []
+
+    def make(url: str = "", **options: Any) -> AiohttpTransport:
+        opened.append(
+            AiohttpTransport(url or server.url, {"authorization": "Bearer k"}, settings="RUSHHOUR_X", **options)
+        )
+        return opened[-1]
+
+    yield make
+    for transport in opened:
+        await transport.aclose()
+
+
+def post(transport: AiohttpTransport, body: bytes = b"{}", timeout: float = 10.0) -> Any:
+    """Send one request."""
+    return transport.send("POST", "/embeddings", body, JSON_HEADERS, timeout)
+
+
+async def echo(connection: Any) -> None:
+    """Answer every request of a connection with its own body."""
+    while whole := await connection.request():
+        await connection.reply(whole.partition(b"\r\n\r\n")[2], "200 OK", "X-RateLimit-Limit-Requests: 60")
+
+
+async def test_sends_and_receives_bytes(server: Any, opening: Opening) -> None:
+    """Path, key and body go out; status, lower-case headers and body come back."""
+    server.play(echo)
+    reply = await post(opening(), b'{"input":"\xc3\xbc"}')
+    assert (reply.status, reply.body) == (200, b'{"input":"\xc3\xbc"}')
+    assert reply.headers["x-ratelimit-limit-requests"] == "60"
+    head = server.requests[0].lower()
+    assert head.startswith(b"post /v1/embeddings http/1.1\r\n")
+    assert b"authorization: bearer k\r\n" in head
+    assert b"content-type: application/json\r\n" in head
+
+
+async def test_one_connection_serves_many_calls(server: Any, opening: Opening) -> None:
+    """Keep-alive is what makes a call cheap."""
+    server.play(echo)
+    transport = opening()
+    for _ in range(20):
+        await post(transport)
+    assert server.connections == 1
+
+
+async def test_no_hidden_cap_on_connections(server: Any, opening: Opening) -> None:
+    """300 calls are on their way at once: the server answers none before all have arrived."""
+    everyone = asyncio.Event()
+
+    async def together(connection: Any) -> None:
+        await connection.request()
+        if len(server.requests) == 300:
+            everyone.set()
+        await everyone.wait()
+        await connection.reply(b"ok")
+
+    server.play(together)
+    transport = opening()
+    replies = await asyncio.gather(*(post(transport, timeout=60) for _ in range(300)))
+    assert [reply.body for reply in replies] == [b"ok"] * 300
+
+
+async def test_connections_can_be_capped(server: Any, opening: Opening) -> None:
+    """The others wait for a free one."""
+    server.play(echo)
+    transport = opening(connections=2)
+    await asyncio.gather(*(post(transport) for _ in range(20)))
+    assert server.connections <= 2
+
+
+async def test_idle_connections_are_dropped_before_servers_drop_them(server: Any, opening: Opening) -> None:
+    """The client closes an idle connection, so no request meets a server that is just closing it."""
+
+    async def once_then_idle(connection: Any) -> None:
+        await connection.request()
+        await connection.reply(b"ok")
+        await connection.client_gone()
+
+    server.play(once_then_idle)
+    await post(opening(keepalive_s=0.05))
+    await asyncio.wait_for(server.client_closed.wait(), 10)
+
+
+async def test_a_status_is_a_reply(server: Any, opening: Opening) -> None:
+    """Errors of the API are the adapter's to read, and redirects are not followed."""
+    statuses = iter(["502 Bad Gateway", "302 Found"])
+
+    async def refuse(connection: Any) -> None:
+        while await connection.request():
+            await connection.reply(b"<html>oops</html>", next(statuses), "Location: http://127.0.0.1:1/")
+
+    server.play(refuse)
+    transport = opening()
+    assert [(await post(transport)).status for _ in range(2)] == [502, 302]
+    assert len(server.requests) == 2
+
+
+async def test_a_refused_connection_says_what_to_check(opening: Opening) -> None:
+    """Nobody listens: server down, or wrong URL."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        with pytest.raises(ConnectionLost, match=rf"127.0.0.1:{port} refuses .* running.*RUSHHOUR_X__BASE_URL"):
+            await post(opening(f"http://127.0.0.1:{port}/v1"))
+
+
+async def vanish(connection: Any) -> None:
+    await connection.request()
+
+
+async def reset(connection: Any) -> None:
+    await connection.request()
+    connection.reset()
+
+
+async def reset_at_once(connection: Any) -> None:
+    connection.reset()
+
+
+async def cut_by_length(connection: Any) -> None:
+    await connection.request()
+    await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this")
+
+
+async def cut_in_a_chunk(connection: Any) -> None:
+    await connection.request()
+    await connection.start_stream()
+    await connection.send(b"40\r\nhalf a chunk")
+
+
+async def cut_in_the_head(connection: Any) -> None:
+    await connection.request()
+    await connection.send(b"HTTP/1.1 200 OK\r\nContent-Le")
+
+
+async def not_http(connection: Any) -> None:
+    await connection.send(b"SSH-2.0-OpenSSH_9.6\r\n")
+    await connection.request()
+
+
+async def bad_gzip(connection: Any) -> None:
+    await connection.request()
+    await connection.reply(b"this is not gzip", "200 OK", "Content-Encoding: gzip")
+
+
+async def bad_chunk(connection: Any) -> None:
+    await connection.request()
+    await connection.start_stream()
+    await connection.send(b"zz\r\nwhat\r\n")
+
+
+@pytest.mark.parametrize(
+    ("script", "error"),
+    [
+        (vanish, ConnectionLost),
+        (reset, ConnectionLost),
+        (reset_at_once, ConnectionLost),
+        (cut_by_length, ConnectionLost),
+        (cut_in_a_chunk, ConnectionLost),
+        (cut_in_the_head, ConnectionLost),
+        (bad_chunk, UpstreamError),
+        (bad_gzip, UpstreamError),
+        (not_http, MalformedReply),
+    ],
+    ids=lambda value: value.__name__,
+)
+async def test_a_broken_exchange_is_our_error(
+    server: Any, opening: Opening, script: Any, error: type[Exception]
+) -> None:
+    """Whatever happens to the connection, nothing of aiohttp comes out, and nothing is sent twice."""
+    server.play(script)
+    with pytest.raises(error) as caught:
+        await post(opening())
+    assert isinstance(caught.value, UpstreamError)
+    assert "127.0.0.1" in str(caught.value)
+    assert len(server.requests) <= 1
+
+
+async def test_a_stale_connection_is_not_retried_behind_our_back(server: Any, opening: Opening) -> None:
+    """A server that closes an idle connection just as the request arrives: the retry policy decides, not a library."""
+
+    async def once_then_reset(connection: Any) -> None:
+        await connection.request()
+        await connection.reply(b"ok")
+        await connection.request()
+        connection.reset()
+
+    server.play(once_then_reset)
+    transport = opening()
+    assert (await post(transport)).body == b"ok"
+    with pytest.raises(ConnectionLost):
+        await post(transport)
+    assert len(server.requests) == 2
+    assert (await post(transport)).body == b"ok"
+
+
+async def test_https_to_an_http_port_is_explained(server: Any, opening: Opening) -> None:
+    """A common slip in a URL."""
+    server.play(not_http)
+    with pytest.raises(ConnectionLost, match="https where the server speaks http"):
+        await post(opening(server.url.replace("http:", "https:")))
+
+
+async def hang(connection: Any) -> None:
+    await connection.request()
+    await connection.client_gone()
+
+
+async def hang_in_the_body(connection: Any) -> None:
+    await connection.request()
+    await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this")
+    await connection.client_gone()
+
+
+@pytest.mark.parametrize("script", [hang, hang_in_the_body], ids=lambda value: value.__name__)
+async def test_a_hung_server_is_left_in_time(server: Any, opening: Opening, script: Any) -> None:
+    """The attempt times out, the message says which setting governs it, and the server sees the end."""
+    server.play(script)
+    with pytest.raises(AttemptTimeout, match=r"0.2 s.*RUSHHOUR_X__TIMEOUT_S"):
+        await post(opening(), timeout=0.2)
+    await asyncio.wait_for(server.client_closed.wait(), 10)
+
+
+@pytest.mark.parametrize("script", [hang, hang_in_the_body], ids=lambda value: value.__name__)
+async def test_a_cancelled_call_closes_its_connection(server: Any, opening: Opening, script: Any) -> None:
+    """The server sees that nobody waits any more, and the transport goes on working."""
+    server.play(script)
+    transport = opening()
+    task = asyncio.create_task(post(transport))
+    await server.asked.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.wait_for(server.client_closed.wait(), 10)
+    server.play(echo)
+    assert (await post(transport, b"again")).body == b"again"
+
+
+async def open_stream(transport: AiohttpTransport, read_timeout: float = 10.0) -> Any:
+    """Open a stream."""
+    return await transport.stream("POST", "/chat", b"{}", {}, 10.0, read_timeout)
+
+
+async def test_a_stream_read_to_its_end_frees_its_connection(server: Any, opening: Opening) -> None:
+    """Bytes come as they arrive; the next call takes the same connection."""
+
+    async def two_chunks(connection: Any) -> None:
+        while await connection.request():
+            await connection.start_stream()
+            for data in (b"one", b"two", b""):
+                await connection.chunk(data)
+
+    server.play(two_chunks)
+    transport = opening()
+    for _ in range(3):
+        stream = await open_stream(transport)
+        assert stream.status == 200
+        assert stream.headers["content-type"] == "text/event-stream"
+        parts = []
+        while part := await stream.read():
+            parts.append(part)
+        await stream.aclose()
+        assert b"".join(parts) == b"onetwo"
+    assert server.connections == 1
+
+
+async def one_chunk_then_silence(connection: Any) -> None:
+    await connection.request()
+    await connection.start_stream()
+    await connection.chunk(b"one")
+    await connection.client_gone()
+
+
+async def test_a_stream_left_early_is_aborted(server: Any, opening: Opening) -> None:
+    """The provider stops generating for nobody."""
+    server.play(one_chunk_then_silence)
+    stream = await open_stream(opening())
+    assert await stream.read() == b"one"
+    await stream.aclose()
+    await asyncio.wait_for(server.client_closed.wait(), 10)
+
+
+async def test_a_silent_stream_times_out(server: Any, opening: Opening) -> None:
+    """Each read has its own timeout, and after it the connection is gone."""
+    server.play(one_chunk_then_silence)
+    stream = await open_stream(opening(), read_timeout=0.2)
+    assert await stream.read() == b"one"
+    with pytest.raises(AttemptTimeout):
+        await stream.read()
+    await asyncio.wait_for(server.client_closed.wait(), 10)
+
+
+async def test_a_stream_that_never_starts_times_out(server: Any, opening: Opening) -> None:
+    """Waiting for the headers has a timeout of its own."""
+    server.play(hang)
+    with pytest.raises(AttemptTimeout):
+        await opening().stream("POST", "/chat", b"{}", {}, 0.2, 10.0)
+    await asyncio.wait_for(server.client_closed.wait(), 10)
+
+
+async def test_a_closed_transport_says_so(server: Any, opening: Opening) -> None:
+    """Calls after the end are refused as ours, and closing twice is no error."""
+    server.play(echo)
+    transport = opening()
+    assert isinstance(await post(transport), Reply)
+    await transport.aclose()
+    await transport.aclose()
+    with pytest.raises(ConnectionLost, match="shutting down"):
+        await post(transport)
+
+
+async def test_closing_ends_the_calls_on_their_way(server: Any, opening: Opening) -> None:
+    """A shutdown leaves no call hanging, and no foreign error comes out."""
+    server.play(hang)
+    transport = opening()
+    task = asyncio.create_task(post(transport))
+    await server.asked.wait()
+    await transport.aclose()
+    with pytest.raises(ConnectionLost):
+        await task
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "api.example.com/v1", "ftp://example.com", "http://", "http://exa mple.com", "http://a..b/", "http://x:99999/",
+     "https://example.com/v1?key=1", "file:///etc/passwd"],
+)  # fmt: skip
+def test_an_impossible_url_is_refused_at_once(url: str) -> None:
+    """The message shows the value and names the setting."""
+    with pytest.raises(SettingsError, match="RUSHHOUR_X__BASE_URL"):
+        AiohttpTransport(url, settings="RUSHHOUR_X")
+
+
+@pytest.mark.parametrize("key", ["sk-1\n", "sk-1\r\nx: y", "schlüssel", "sk-\x00"])
+def test_a_key_that_no_header_can_carry_is_refused_at_once(key: str) -> None:
+    """Pasted line breaks are common; the key itself is not repeated."""
+    with pytest.raises(SettingsError, match="RUSHHOUR_X__API_KEY") as caught:
+        AiohttpTransport("http://127.0.0.1:1", {"authorization": f"Bearer {key}"}, settings="RUSHHOUR_X")
+    assert key not in str(caught.value)
