@@ -138,8 +138,8 @@ def _host(base_url: str, settings: str) -> str:
         (url.raw_host or "").encode("idna")
     except ValueError as cause:  # UnicodeError is one
         raise SettingsError(f"{base_url!r} is not a URL: {cause}. {remedy}") from cause
-    if url.scheme not in ("http", "https") or not url.host:
-        raise SettingsError(f"{base_url!r} is not an http:// or https:// URL with a host. {remedy}")
+    if url.scheme not in ("http", "https") or not url.host or any(one.isspace() for one in base_url):
+        raise SettingsError(f"{base_url!r} is not an http:// or https:// URL with a host and without spaces. {remedy}")
     if url.query_string or url.fragment:
         raise SettingsError(f"{base_url!r} has a query or a fragment, and paths cannot follow one. {remedy}")
     return f"{url.host}:{url.port}"

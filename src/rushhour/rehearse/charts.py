@@ -101,9 +101,11 @@ class Plot:
         """Mark one point."""
         self._parts.append(f'<circle class="dot {colour}" cx="{self.x(x):.1f}" cy="{self.y(y):.1f}" r="4.5"/>')
 
-    def word(self, x: float, y: float, text: str, colour: str, anchor: Anchor = "start", lift: float = 0) -> None:
-        """Write beside a point, `lift` units above it."""
-        self._label(self.x(x), self.y(y) - lift, text, f"word {colour}", anchor)
+    def word(
+        self, x: float, y: float, text: str, colour: str, anchor: Anchor = "start", lift: float = 0, shift: float = 0
+    ) -> None:
+        """Write beside a point, `lift` units above it and `shift` to its right."""
+        self._label(self.x(x) + shift, self.y(y) - lift, text, f"word {colour}", anchor)
 
     def svg(self) -> str:
         """Return the finished picture; its title is read to those who cannot see it."""

@@ -58,10 +58,11 @@ def _answers_of(plot: Plot, run: Run) -> None:
     plot.word(
         end,
         total,
-        f"{'  ' if fits else ''}{run.pipeline}: {run.answered:,}",
+        f"{run.pipeline}: {run.answered:,}",
         run.pipeline,
         "start" if fits else "end",
         lift=-5 if fits else (12 if total < plot.y_ticks[-1] * 0.9 else -22),
+        shift=11 if fits else 0,
     )
 
 
@@ -107,7 +108,7 @@ def _provider_panel(run: Run, rows: Sequence[tuple[int, int]], limit: float, hig
     plot.line([(0, limit), (plot.x_ticks[-1], limit)], "ceiling")
     plot.word(plot.x_ticks[-1], limit, f"limit {limit:g} a second", "ceiling", "end", lift=7)
     refused = sum(throttled for _, throttled in rows)
-    caption = f"<b>{escape(run.pipeline)}</b> · {refused:,} refused with 429"
+    caption = f"<b class='{run.pipeline}'>{escape(run.pipeline)}</b> · {refused:,} refused with 429"
     return f"<div>{plot.svg()}<p class='panel'>{caption}</p></div>"
 
 

@@ -45,6 +45,7 @@ class Child:
     def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
         self.name = name
         self.log = log
+        self.pid = process.pid
         self._process = process
         self._watched = psutil.Process(process.pid)
         self._drain: asyncio.Task[None] | None = None
@@ -123,13 +124,13 @@ class Child:
             await asyncio.gather(sampler, return_exceptions=True)
             self._take(figures, before)
 
-    async def stop(self) -> None:
+    async def stop(self, grace_s: float = _GRACE_S) -> None:
         """Ask it to end, then make it end; its own children too, however impatient the caller gets."""
         family = self._family()
         try:
             if self._process.returncode is None:
                 self._process.send_signal(signal.SIGTERM)
-                async with asyncio.timeout(_GRACE_S):
+                async with asyncio.timeout(grace_s):
                     await self._process.wait()
         except TimeoutError:
             self._append_to_log(b"It did not end when asked and was killed.\n")

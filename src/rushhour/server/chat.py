@@ -73,7 +73,7 @@ class ChatCompletions:
 
     async def _send_pieces(self, pieces: Stream[Piece], completion: Completion, out: EventStream) -> Answer:
         answer: Answer | None = None
-        if True:
+        async with pieces:
             await out.write(completion.opening())
             async for piece in pieces:
                 if isinstance(piece, Delta):

@@ -16,13 +16,11 @@ from rushhour.simulator.lru import LeastRecentlyUsed
 from rushhour.simulator.words import content_words
 
 _LABEL = re.compile(r"(?:<question>|(?:(?:user|the)[ \t]+)?(?:question|query)[ \t]*:)[ \t]*", re.IGNORECASE)
-_QUESTION_END = re.compile(
-    r"\n[ \t]*\n|</question>|\n[ \t]*(?:helpful[ \t]+)?(?:answer|context)[ \t]*:", re.IGNORECASE
-)
+_QUESTION_END = re.compile(r"\n[ \t]*\n|</question>|\n[ \t]*(?:helpful[ \t]+)?(?:answer|context)[ \t]*:", re.IGNORECASE)
 _AFTER_MARKER = " \t:"
 _PARAGRAPH = re.compile(r"\n[ \t]*\n\s*")
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]*]*\s+(?=[\"'(\[*`]*[A-Z0-9_])")
-_HEADING_END = re.compile(r"\A([^\n]{1,60}[^\s.,;:!?])\n(?=[A-Z])")
+_HEADING_END = re.compile(r"\A([^\n]{1,60}[^\s.,;!?])\n(?=[A-Z])")
 _COMPLETE = re.compile(r"[.!?:][\"')\]*]*\Z")
 _LONGEST_QUOTE = 240
 _SHORTEST = 4

@@ -37,7 +37,9 @@ def run(options: Options) -> int:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(options, profile))
     except SimulatorError as wrong:
-        Console(stderr=True).print(f"[bold red]Cannot start the simulator.[/] {escape(str(wrong))}", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(
+            f"[bold red]Cannot start the simulator.[/] {escape(str(wrong))}", highlight=False, soft_wrap=True
+        )
         return 2
     return 0
 

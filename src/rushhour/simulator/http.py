@@ -7,6 +7,7 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from typing import Any
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
@@ -19,6 +20,7 @@ from rushhour.simulator.ledger import Connection
 from rushhour.simulator.openai_errors import error
 
 _MOST_BYTES = 64 * 1024 * 1024
+_LAST_WRITES_S = 0.1
 _NO_LINGERING = struct.pack("ii", 1, 0)
 
 
@@ -29,6 +31,7 @@ class HttpServer(web.Server):
         super().__init__(self._respond, request_factory=self._read, handler_cancellation=True, access_log=None)
         self._answer = answer
         self._tracked: dict[RequestHandler, Connection] = {}
+        self._at_work: set[asyncio.Task[Any]] = set()
         self.opened = 0
         self.peak = 0
 
@@ -40,6 +43,14 @@ class HttpServer(web.Server):
     def forget_peak(self) -> None:
         """Count opened connections and their peak from now on."""
         self.opened, self.peak = 0, self.open
+
+    async def stop(self) -> None:
+        """End every call where it stands, and close every connection."""
+        self.pre_shutdown()
+        for task in self._at_work:
+            task.cancel()
+        await asyncio.gather(*self._at_work, return_exceptions=True)
+        await self.shutdown(timeout=_LAST_WRITES_S)
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         """Note a new connection."""
@@ -66,6 +77,15 @@ class HttpServer(web.Server):
         return web.BaseRequest(message, payload, protocol, writer, task, self._loop, client_max_size=_MOST_BYTES)
 
     async def _respond(self, raw: web.BaseRequest) -> web.StreamResponse:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine always runs in one
+        self._at_work.add(task)
+        try:
+            return await self._serve(raw)
+        finally:
+            self._at_work.discard(task)
+
+    async def _serve(self, raw: web.BaseRequest) -> web.StreamResponse:
         try:
             body = await raw.read()
         except web.HTTPRequestEntityTooLarge:

@@ -70,8 +70,7 @@ class Simulator:
         if listener is None or self._http is None:
             return
         listener.close()
-        self._http.pre_shutdown()
-        await self._http.shutdown(timeout=0)
+        await self._http.stop()
         await listener.wait_closed()
 
     def open(self) -> None:

@@ -56,6 +56,10 @@ class Connection:
         """Write one chunk; an empty one ends the body."""
         await self.send(b"%x\r\n%s\r\n" % (len(data), data))
 
+    async def until_told(self) -> None:
+        """Wait until the test says to go on."""
+        await self._server.go_on.wait()
+
     async def client_gone(self) -> None:
         """Wait until the client has closed its side."""
         try:
@@ -78,7 +82,7 @@ class Server:
     def __init__(self) -> None:
         self.requests: list[bytes] = []
         self.connections = 0
-        self.asked, self.client_closed = asyncio.Event(), asyncio.Event()
+        self.asked, self.client_closed, self.go_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.port = 0
         self._script: Script | None = None
         self._tasks: set[asyncio.Task[None]] = set()

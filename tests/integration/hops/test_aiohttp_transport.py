@@ -126,45 +126,54 @@ async def test_a_refused_connection_says_what_to_check(opening: Opening) -> None
 
 
 async def vanish(connection: Any) -> None:
+    """Close without a word."""
     await connection.request()
 
 
 async def reset(connection: Any) -> None:
+    """Read the request, then reset."""
     await connection.request()
     connection.reset()
 
 
 async def reset_at_once(connection: Any) -> None:
+    """Reset before reading."""
     connection.reset()
 
 
 async def cut_by_length(connection: Any) -> None:
+    """Promise more bytes than are sent."""
     await connection.request()
     await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this")
 
 
 async def cut_in_a_chunk(connection: Any) -> None:
+    """Stop in the midst of a chunk."""
     await connection.request()
     await connection.start_stream()
     await connection.send(b"40\r\nhalf a chunk")
 
 
 async def cut_in_the_head(connection: Any) -> None:
+    """Stop in the midst of the headers."""
     await connection.request()
     await connection.send(b"HTTP/1.1 200 OK\r\nContent-Le")
 
 
 async def not_http(connection: Any) -> None:
+    """Speak another protocol."""
     await connection.send(b"SSH-2.0-OpenSSH_9.6\r\n")
     await connection.request()
 
 
 async def bad_gzip(connection: Any) -> None:
+    """Send what cannot be unpacked."""
     await connection.request()
     await connection.reply(b"this is not gzip", "200 OK", "Content-Encoding: gzip")
 
 
 async def bad_chunk(connection: Any) -> None:
+    """Send a chunk size that is no number."""
     await connection.request()
     await connection.start_stream()
     await connection.send(b"zz\r\nwhat\r\n")
@@ -223,11 +232,13 @@ async def test_https_to_an_http_port_is_explained(server: Any, opening: Opening)
 
 
 async def hang(connection: Any) -> None:
+    """Never answer."""
     await connection.request()
     await connection.client_gone()
 
 
 async def hang_in_the_body(connection: Any) -> None:
+    """Answer, but not to the end."""
     await connection.request()
     await connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this")
     await connection.client_gone()
@@ -286,6 +297,7 @@ async def test_a_stream_read_to_its_end_frees_its_connection(server: Any, openin
 
 
 async def one_chunk_then_silence(connection: Any) -> None:
+    """Start to answer, then fall silent."""
     await connection.request()
     await connection.start_stream()
     await connection.chunk(b"one")

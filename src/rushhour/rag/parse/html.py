@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import re
 from html.parser import HTMLParser
-from pathlib import PurePath
 from typing import Final
 
 from resiliparse.extract.html2text import extract_plain_text
@@ -26,7 +25,7 @@ _DECORATION: Final = tuple(
     nav aside footer template [role=navigation] [role=search] [role=banner] [role=contentinfo] [aria-hidden=true]
     .nav .navbar .navigation .menu .sidebar .breadcrumb .breadcrumbs .footer .site-header .site-footer .toc
     .skip-link .headerlink .cookie-banner .related .share #navbar #sidebar #footer #menu #cookie-banner
-    """.split()
+    """.split()  # noqa: SIM905  # as a list it would be 30 lines
 )
 _CHARSET: Final = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?\s*(?P<name>[\w.:-]+)", re.IGNORECASE)
 _TAG: Final = re.compile(r"<(?P<closing>/)?(?P<name>[a-zA-Z][a-zA-Z0-9-]*)[^<>]*?(?P<alone>/)?>")
@@ -50,16 +49,15 @@ def parse_html(name: str, content: bytes) -> Document:
     writer.close()
     text = writer.text()
     title, headings = titled(writer.headings, name)
-    named = " ".join((tree.title or "").split())
-    if named and headings and headings == writer.headings or not writer.headings:
-        title = named or PurePath(name).stem
+    if headings == writer.headings:  # none of them is the document's title
+        title = " ".join((tree.title or "").split()) or title
     return Document(title, text, tuple(sections_between(text, headings)), "markdown")
 
 
 def _decoded(name: str, content: bytes) -> str:
     """Decode by byte order mark, as UTF-8 if it is, else as the page declares."""
     declared = _CHARSET.search(content, 0, 4096)
-    if declared is None or not content.isascii() and _is_utf8(content):
+    if declared is None or (not content.isascii() and _is_utf8(content)):
         return decode(name, content)
     try:
         codec = codecs.lookup(declared["name"].decode("ascii", "replace")).name
@@ -107,42 +105,72 @@ class _Markdown(HTMLParser):
         self.headings: list[Heading] = []
         self._parts: list[str] = []
         self._length = 0
-        self._heading: tuple[int, int] | None = None
+        self._line_ends = 2  # newlines at the end of what is written
+        self._heading_start = 0
+        self._heading: list[str] | None = None
         self._code = False
+        self._lists: list[int] = []  # the number of the last item, or -1 where items have bullets
 
     def text(self) -> str:
         """Return all of it."""
         return "".join(self._parts)
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002, D102  # HTMLParser's
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002  # HTMLParser's
         if level := _level(tag):
-            self._write("\n\n")
-            self._heading = (level, self._length)
+            self._break(2)
+            self._heading, self._heading_start = [], self._length
             self._write("#" * level + " ")
+        elif tag in ("ul", "ol"):
+            self._break(1 if self._lists else 2)
+            self._lists.append(-1 if tag == "ul" else 0)
+        elif tag == "li":
+            self._break(1)
+            self._write(self._bullet())
         elif tag == "pre":
-            self._write("\n\n```\n")
+            self._break(2)
+            self._write("```\n")
             self._code = True
-        elif tag == "p":
-            self._write("\n\n")
+        elif tag in ("p", "br"):
+            self._break(2 if tag == "p" else 1)
 
-    def handle_endtag(self, tag: str) -> None:  # noqa: D102  # HTMLParser's
-        if _level(tag) and self._heading:
-            level, start = self._heading
-            title = self.text()[start:].lstrip("# ").strip()
-            self.headings.append(Heading(title, level, start, self._length))
+    def handle_endtag(self, tag: str) -> None:  # HTMLParser's
+        if _level(tag) and self._heading is not None:
+            title = " ".join("".join(self._heading).split())
+            self.headings.append(Heading(title, _level(tag), self._heading_start, self._length))
             self._heading = None
+        elif tag in ("ul", "ol"):
+            del self._lists[-1:]
         elif tag == "pre":
-            self._write("\n```\n")
+            self._break(1)
+            self._write("```")
             self._code = False
+        if tag in ("pre", "p", "ul", "ol") or _level(tag):
+            self._break(1 if self._lists else 2)
 
-    def handle_data(self, data: str) -> None:  # noqa: D102  # HTMLParser's
-        if self._heading:
-            data = " ".join(data.split())
-        self._write(data)
+    def handle_data(self, data: str) -> None:  # HTMLParser's
+        if self._code:
+            self._write(data)
+        elif data.strip():
+            if self._heading is not None:
+                data = " ".join(data.split())
+                self._heading.append(data)
+            self._write(data.strip("\n ") if self._line_ends or self._lists else data.rstrip("\n "))
+
+    def _bullet(self) -> str:
+        indent = "  " * (len(self._lists) - 1)
+        if not self._lists or self._lists[-1] < 0:
+            return f"{indent}- "
+        self._lists[-1] += 1
+        return f"{indent}{self._lists[-1]}. "
+
+    def _break(self, line_ends: int) -> None:
+        self._write("\n" * max(0, line_ends - self._line_ends))
 
     def _write(self, text: str) -> None:
         self._parts.append(text)
         self._length += len(text)
+        ends = len(text) - len(text.rstrip("\n"))
+        self._line_ends = self._line_ends + ends if ends == len(text) else ends
 
 
 def _level(tag: str) -> int:
