@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 import shutil
+import signal
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,6 +41,7 @@ def rehearse(
 
     Example:  rushhour rehearse --users 1000 --over 5s --json figures.json --report monday.html
     """
+    _check_installed()
     from rushhour.rehearse.durations import parse_duration
     from rushhour.rehearse.scenario import change, find_scenario
 
@@ -52,7 +54,10 @@ def rehearse(
     report, json = report.resolve(), json.resolve() if json else None
     for file in filter(None, (json, report)):
         _check_writable(file)
-    run(_rehearse(played, json, report, Console()))
+    try:
+        run(_rehearse(played, json, report, Console()))
+    except asyncio.CancelledError:
+        raise typer.Exit(128 + signal.SIGTERM) from None
 
 
 async def _rehearse(scenario: Scenario, json: Path | None, report: Path, console: Console) -> None:
@@ -62,10 +67,10 @@ async def _rehearse(scenario: Scenario, json: Path | None, report: Path, console
     from rushhour.rehearse.results import write_json
 
     folder = Path(tempfile.mkdtemp(prefix="rushhour-rehearsal-"))
-    command = shlex.join(["rushhour", *sys.argv[1:]])
+    _stop_on_sigterm()
     finished = False
     with Terminal(console) as terminal:
-        play = Play(scenario, folder, terminal, command)
+        play = Play(scenario, folder, terminal, _command(scenario))
         try:
             await play.play()
             finished = True
@@ -78,6 +83,29 @@ async def _rehearse(scenario: Scenario, json: Path | None, report: Path, console
                 console.print(f"Partial report: {report} · logs: {folder}", highlight=False, soft_wrap=True)
     print_result(console, rehearsal, [file for file in (report, json) if file is not None])
     await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+def _command(scenario: Scenario) -> str:
+    """Write what repeats this rehearsal."""
+    return (
+        f"rushhour rehearse --scenario {scenario.name} --users {scenario.users} --over {scenario.over_s:g}s "
+        f"--seed {scenario.seed}"
+    )
+
+
+def _stop_on_sigterm() -> None:
+    """End as on Ctrl-C: children stopped, a partial report written."""
+    task = asyncio.current_task()
+    if task is not None and sys.platform != "win32":
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+
+def _check_installed() -> None:
+    missing = [name for name in ("openai", "psutil") if find_spec(name) is None]
+    if missing:
+        raise InvalidRequest(
+            f"The rehearsal needs {' and '.join(missing)}; install them with:  pip install 'rushhour[rehearse]'"
+        )
 
 
 def _check_writable(file: Path) -> None:

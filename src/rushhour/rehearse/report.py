@@ -91,7 +91,7 @@ def _provider(rehearsal: Rehearsal) -> str:
 def _effort(rehearsal: Rehearsal) -> str:
     rows: list[tuple[str, Callable[[Run], str], bool]] = [
         ("embedding calls", lambda run: f"{run.provider_calls.embeddings:,}", False),
-        ("… a right answer", lambda run: ratio(run.embeddings_per_answer), False),
+        ("embedding calls for each right answer", lambda run: ratio(run.embeddings_per_answer), False),
         ("vector store calls", lambda run: f"{run.provider_calls.vectors:,}", False),
         ("chat calls", lambda run: f"{run.provider_calls.chat:,}", False),
         ("calls refused with 429", lambda run: f"{run.throttled:,}", False),
@@ -100,7 +100,7 @@ def _effort(rehearsal: Rehearsal) -> str:
         ("charged in all", lambda run: dollars(run.cost_usd), False),
         ("charged for 1,000 right answers", lambda run: dollars(run.cost_per_answer_usd, 1000), True),
         ("CPU of the pipeline’s process", lambda run: seconds(run.cpu_s), False),
-        ("CPU a right answer", _milliseconds, True),
+        ("CPU for each right answer", _milliseconds, True),
         ("largest memory of that process", lambda run: f"{run.peak_rss_mb:,.0f} MB", False),
     ]
     body = [(label, [value(run) for run in rehearsal.runs], strong) for label, value, strong in rows]

@@ -38,15 +38,6 @@ class CannotListen(RushhourError):
     code = "cannot_listen"
 
 
-def new_event_loop() -> asyncio.AbstractEventLoop:
-    """Return the loop to serve on, for `asyncio.Runner(loop_factory=…)`: uvloop where it exists."""
-    if sys.platform == "win32":
-        return asyncio.new_event_loop()
-    import uvloop
-
-    return uvloop.new_event_loop()
-
-
 def listen(host: str, port: int) -> socket.socket:
     """Return a listening socket; port 0 takes a free one. Raises CannotListen, with the remedy."""
     try:

@@ -7,9 +7,11 @@ import re
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
+
+from rushhour.hops.aiohttp_transport import AiohttpTransport
 
 Script: TypeAlias = Callable[["Connection"], Awaitable[None]]
 
@@ -133,3 +135,19 @@ async def server() -> AsyncIterator[Server]:
     await scripted.start()
     yield scripted
     await scripted.stop()
+
+
+@pytest.fixture
+async def opening(server: Server) -> AsyncIterator[Callable[..., AiohttpTransport]]:
+    """Make transports to the scripted server, and close them."""
+    opened: list[AiohttpTransport] = []
+
+    def make(url: str = "", **options: Any) -> AiohttpTransport:
+        opened.append(
+            AiohttpTransport(url or server.url, {"authorization": "Bearer k"}, settings="RUSHHOUR_X", **options)
+        )
+        return opened[-1]
+
+    yield make
+    for transport in opened:
+        await transport.aclose()

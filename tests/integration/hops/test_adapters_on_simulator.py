@@ -15,7 +15,6 @@ from rushhour.hops.aiohttp_transport import AiohttpTransport
 from rushhour.hops.contract import (
     ChatRequest,
     Delete,
-    Match,
     Message,
     NamespaceStats,
     Record,
@@ -133,14 +132,15 @@ async def test_stores_and_finds_vectors(provider: Simulator) -> None:
     assert await store.upsert(Upsert("ns", records), Call()) == 2500
     assert await store.stats("ns", Call()) == NamespaceStats("ns", 2500)
     found = await store.query(VectorQuery("ns", records[700].vector, 3), Call())
-    assert found[0] == Match("700", pytest.approx(1, abs=1e-5))
+    assert found[0].id == "700"
+    assert found[0].score == pytest.approx(1, abs=1e-5)
     assert {match.id for match in found} == {"699", "700", "701"}
     await store.delete(Delete("ns", ["700", "unknown"]), Call())
     assert "700" not in {match.id for match in await store.query(VectorQuery("ns", records[700].vector, 3), Call())}
     await store.delete(Delete("ns", None), Call())
     assert await store.query(VectorQuery("ns", records[700].vector, 3), Call()) == []
     with pytest.raises(Rejected, match="made for another embedding model"):
-        await store.upsert(Upsert("ns", [Record("x", np.ones(16, dtype=np.float32) / 4, {})]), Call())
+        await store.upsert(Upsert("ns", [Record("x", np.full(16, 0.25, dtype=np.float32), {})]), Call())
     await store.aclose()
 
 

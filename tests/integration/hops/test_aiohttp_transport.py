@@ -4,32 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from rushhour.errors import AttemptTimeout, ConnectionLost, MalformedReply, SettingsError, UpstreamError
+from rushhour.errors import AttemptTimeout, ConnectionLost, MalformedReply, UpstreamError
 from rushhour.hops.aiohttp_transport import AiohttpTransport
 from rushhour.hops.transport import JSON_HEADERS, Reply
 
 Opening = Callable[..., AiohttpTransport]
-
-
-@pytest.fixture
-async def opening(server: Any) -> AsyncIterator[Opening]:
-    """Make transports to the scripted server, and close them."""
-    opened: list[AiohttpTransport] = []
-
-    def make(url: str = "", **options: Any) -> AiohttpTransport:
-        opened.append(
-            AiohttpTransport(url or server.url, {"authorization": "Bearer k"}, settings="RUSHHOUR_X", **options)
-        )
-        return opened[-1]
-
-    yield make
-    for transport in opened:
-        await transport.aclose()
 
 
 def post(transport: AiohttpTransport, body: bytes = b"{}", timeout: float = 10.0) -> Any:
@@ -268,69 +252,6 @@ async def test_a_cancelled_call_closes_its_connection(server: Any, opening: Open
     assert (await post(transport, b"again")).body == b"again"
 
 
-async def open_stream(transport: AiohttpTransport, read_timeout: float = 10.0) -> Any:
-    """Open a stream."""
-    return await transport.stream("POST", "/chat", b"{}", {}, 10.0, read_timeout)
-
-
-async def test_a_stream_read_to_its_end_frees_its_connection(server: Any, opening: Opening) -> None:
-    """Bytes come as they arrive; the next call takes the same connection."""
-
-    async def two_chunks(connection: Any) -> None:
-        while await connection.request():
-            await connection.start_stream()
-            for data in (b"one", b"two", b""):
-                await connection.chunk(data)
-
-    server.play(two_chunks)
-    transport = opening()
-    for _ in range(3):
-        stream = await open_stream(transport)
-        assert stream.status == 200
-        assert stream.headers["content-type"] == "text/event-stream"
-        parts = []
-        while part := await stream.read():
-            parts.append(part)
-        await stream.aclose()
-        assert b"".join(parts) == b"onetwo"
-    assert server.connections == 1
-
-
-async def one_chunk_then_silence(connection: Any) -> None:
-    """Start to answer, then fall silent."""
-    await connection.request()
-    await connection.start_stream()
-    await connection.chunk(b"one")
-    await connection.client_gone()
-
-
-async def test_a_stream_left_early_is_aborted(server: Any, opening: Opening) -> None:
-    """The provider stops generating for nobody."""
-    server.play(one_chunk_then_silence)
-    stream = await open_stream(opening())
-    assert await stream.read() == b"one"
-    await stream.aclose()
-    await asyncio.wait_for(server.client_closed.wait(), 10)
-
-
-async def test_a_silent_stream_times_out(server: Any, opening: Opening) -> None:
-    """Each read has its own timeout, and after it the connection is gone."""
-    server.play(one_chunk_then_silence)
-    stream = await open_stream(opening(), read_timeout=0.2)
-    assert await stream.read() == b"one"
-    with pytest.raises(AttemptTimeout):
-        await stream.read()
-    await asyncio.wait_for(server.client_closed.wait(), 10)
-
-
-async def test_a_stream_that_never_starts_times_out(server: Any, opening: Opening) -> None:
-    """Waiting for the headers has a timeout of its own."""
-    server.play(hang)
-    with pytest.raises(AttemptTimeout):
-        await opening().stream("POST", "/chat", b"{}", {}, 0.2, 10.0)
-    await asyncio.wait_for(server.client_closed.wait(), 10)
-
-
 async def test_a_closed_transport_says_so(server: Any, opening: Opening) -> None:
     """Calls after the end are refused as ours, and closing twice is no error."""
     server.play(echo)
@@ -351,22 +272,3 @@ async def test_closing_ends_the_calls_on_their_way(server: Any, opening: Opening
     await transport.aclose()
     with pytest.raises(ConnectionLost):
         await task
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["", "api.example.com/v1", "ftp://example.com", "http://", "http://exa mple.com", "http://a..b/", "http://x:99999/",
-     "https://example.com/v1?key=1", "file:///etc/passwd"],
-)  # fmt: skip
-def test_an_impossible_url_is_refused_at_once(url: str) -> None:
-    """The message shows the value and names the setting."""
-    with pytest.raises(SettingsError, match="RUSHHOUR_X__BASE_URL"):
-        AiohttpTransport(url, settings="RUSHHOUR_X")
-
-
-@pytest.mark.parametrize("key", ["sk-1\n", "sk-1\r\nx: y", "schlüssel", "sk-\x00"])
-def test_a_key_that_no_header_can_carry_is_refused_at_once(key: str) -> None:
-    """Pasted line breaks are common; the key itself is not repeated."""
-    with pytest.raises(SettingsError, match="RUSHHOUR_X__API_KEY") as caught:
-        AiohttpTransport("http://127.0.0.1:1", {"authorization": f"Bearer {key}"}, settings="RUSHHOUR_X")
-    assert key not in str(caught.value)

@@ -156,6 +156,7 @@ async def test_a_slow_drip_is_cut_by_the_deadline(server: Any, transport: Aiohtt
 async def test_the_provider_sees_when_the_reader_leaves(server: Any, transport: AiohttpTransport) -> None:
     """Closing the stream closes the connection."""
     server.play(silence)
+    server.go_on.set()
     async with await OpenAIChat(transport, "m")(ASK, Call()) as stream:
         await anext(stream)
     await asyncio.wait_for(server.client_closed.wait(), 10)
@@ -164,6 +165,7 @@ async def test_the_provider_sees_when_the_reader_leaves(server: Any, transport: 
 async def test_the_provider_sees_when_the_reader_is_cancelled(server: Any, transport: AiohttpTransport) -> None:
     """A client that hangs up in the midst of a stream cancels the task that reads it."""
     server.play(silence)
+    server.go_on.set()
     reading = asyncio.Event()
 
     async def listen() -> None:

@@ -79,7 +79,7 @@ def test_there_are_errors_to_map() -> None:
     assert len(FOREIGN) > 35
 
 
-@pytest.mark.parametrize("kind", sorted(FOREIGN, key=lambda kind: kind.__name__), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", sorted(FOREIGN, key=str), ids=str)
 def test_every_error_of_the_http_client_is_mapped(kind: type[BaseException]) -> None:
     """It is caught by the transport, becomes one of ours, and the message names host and something to do."""
     assert issubclass(kind, FOREIGN_ERRORS)
