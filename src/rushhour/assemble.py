@@ -48,10 +48,12 @@ from rushhour.hops.openai_chat import OpenAIChat
 from rushhour.hops.openai_embed import OpenAIEmbed
 from rushhour.hops.pinecone import PineconeStore, pinecone_headers
 from rushhour.rag.answer import Answerer, AnswerSettings
+from rushhour.rag.chunk import Chunking
 from rushhour.rag.contract import Ask
 from rushhour.rag.ingest import Ingester
 from rushhour.rag.receipt import Price
 from rushhour.rag.retrieve import Retriever, RetrieveSettings
+from rushhour.rag.tokens import counted_by
 from rushhour.settings import OPENAI, ChatSettings, EmbedSettings, Settings, VectorSettings
 
 Watch = Callable[[Event], None]
@@ -117,7 +119,15 @@ async def assemble(settings: Settings, watch: Watch = ignore) -> AsyncIterator[S
                 _prices(settings, embedder, chat),
                 AnswerSettings(max_tokens=settings.chat.max_tokens),
             ),
-            ingester=_ingester(settings, catalog, vectors, embed, name),
+            ingester=Ingester(
+                catalog,
+                vectors.upsert,
+                vectors.delete,
+                embed,
+                _chunking(settings, embedder),
+                name,
+                _prices(settings, embedder, chat),
+            ),
             checks=_checks(settings, catalog, embedder, store, chat),
         )
 
@@ -257,7 +267,7 @@ STORES: dict[str, Callable[[Settings, AsyncExitStack], Awaitable[VectorStore]]] 
 
 
 def _vector_hops(store: VectorStore, settings: VectorSettings, watch: Watch, closing: AsyncExitStack) -> VectorHops:
-    """Queries, upserts and deletes are limited apart by the providers, so each has a pacer of its own."""
+    """Pace queries, upserts and deletes apart, as the providers limit them."""
 
     async def ship(upserts: Sequence[Upsert], call: Call) -> Sequence[int]:
         return await _merged(store, upserts, call)
@@ -315,9 +325,7 @@ async def _merged(store: VectorStore, upserts: Sequence[Upsert], call: Call) -> 
 # Shared parts
 
 
-def _openai_transport(
-    settings: EmbedSettings | ChatSettings, prefix: str, closing: AsyncExitStack
-) -> AiohttpTransport:
+def _openai_transport(settings: EmbedSettings | ChatSettings, prefix: str, closing: AsyncExitStack) -> AiohttpTransport:
     key = settings.api_key
     headers = {"authorization": f"Bearer {key.get_secret_value()}"} if key else {}
     transport = AiohttpTransport(str(settings.base_url or OPENAI), headers, settings=prefix)
@@ -349,10 +357,16 @@ def _prices(settings: Settings, embedder: EmbedTexts, chat: Chat) -> dict[str, P
     }
 
 
-def _ingester(
-    settings: Settings, catalog: Catalog, vectors: VectorHops, embed: Hop[Text, Vector], name: str
-) -> Ingester:
-    raise NotImplementedError
+def _chunking(settings: Settings, embedder: EmbedTexts) -> Chunking:
+    """Count tokens as the local model does; for a provider's model an estimate must do."""
+    sizes = settings.chunks
+    if isinstance(embedder, LocalEmbed):
+
+        def count(text: str) -> int:
+            return counted_by(embedder.tokenizer())(text)  # its files are read by the first ingestion, not at the start
+
+        return Chunking(sizes.tokens, sizes.overlap, count, embedder.model)
+    return Chunking(sizes.tokens, sizes.overlap)
 
 
 def _checks(

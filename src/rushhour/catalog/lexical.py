@@ -13,25 +13,33 @@ MAX_TERMS: Final = 64
 """Terms of one query: what a pasted page adds beyond them is time, not precision."""
 
 _WORD: Final = re.compile(r"[^\W_]+")
-_STOP_WORDS: Final = frozenset(
+# As lists they would be 130 lines, hence the noqa.
+_COMMON: Final = frozenset(
     """
-    a about after again all also am an and any are as at be because been before being both but by can cannot could
-    did do does doing don down during each few for from further had has have having he her here hers him his how i
-    if in into is it its itself just ll me more most my no nor not now of off on once only or other our out over own
-    re s same she should so some such t than that the their them then there these they this those through to too
-    under until up ve very was we were what when where which while who whom why will with would you your
-    """.split()  # noqa: SIM905  # as a list it would be 130 lines
+    about after again all also and any as at because before below between both but by down during each either else
+    few for from further here if in into just more most neither no nor not now off on once only or other out over own
+    same so some such than then there through too under until up when where while why with without
+    """.split()  # noqa: SIM905
+)
+_EMPTY: Final = frozenset(
+    """
+    a am an are be been being can cannot could d did do does doing don had has have having he her hers him his how i is
+    it its itself ll me my of our ours re s she should t that the their theirs them these they this those to us ve very
+    was we were what which who whom whose will would you your yours
+    """.split()  # noqa: SIM905
 )
 
 
-def terms(query: str) -> list[str]:
-    """Return the distinct words of any text, in order, without those too common to tell passages apart.
+def terms(query: str) -> tuple[list[str], list[str]]:
+    """Return the words of any text: those that tell passages apart, and common ones that do so in a heading only.
 
-    If nothing else is left ("what is this?"), those stay.
+    "What does the with statement do?" asks for statement, and for a heading with "with". If all of the words are
+    common ("what is this?"), they all count.
     """
-    words = dict.fromkeys(word.lower() for word in _WORD.findall(query))
-    telling = [word for word in words if word not in _STOP_WORDS] or list(words)
-    return telling[:MAX_TERMS]
+    words = list(dict.fromkeys(word.lower() for word in _WORD.findall(query)))[:MAX_TERMS]
+    telling = [word for word in words if word not in _COMMON and word not in _EMPTY]
+    common = [word for word in words if word in _COMMON]
+    return (telling, common) if telling else (words, [])
 
 
 def search(connection: sqlite3.Connection, collection: int, chunks: int, query: str, top_k: int) -> list[LexicalMatch]:
@@ -41,16 +49,22 @@ def search(connection: sqlite3.Connection, collection: int, chunks: int, query: 
     would have all of them scored, so it is left out unless there is no other.
     """
     table = words_table(collection)
-    found = {word: _chunks_with(connection, table, word) for word in terms(query)}
+    telling, common = terms(query)
+    found = {word: _chunks_with(connection, table, word) for word in telling}
     rare = [word for word, count in found.items() if 0 < 2 * count <= chunks]
-    wanted = rare or [word for word, count in found.items() if count]
-    if not wanted:
+    expression = " OR ".join(
+        [
+            *(f'"{word}"' for word in rare or telling),
+            *(f'{{title heading}} : "{word}"' for word in common),
+        ]
+    )
+    if not expression:
         return []
     rows = connection.execute(
         f"SELECT chunks.id, -best.score FROM "  # noqa: S608  # the table's name is a number
         f"(SELECT rowid, bm25({table}) AS score FROM {table} WHERE {table} MATCH ? ORDER BY score, rowid LIMIT ?) "
         "AS best JOIN chunks ON chunks.key = best.rowid ORDER BY best.score, best.rowid",
-        (" OR ".join(map(_quoted, wanted)), top_k),
+        (expression, top_k),
     )
     return [LexicalMatch(name, score) for name, score in rows]
 
@@ -58,10 +72,6 @@ def search(connection: sqlite3.Connection, collection: int, chunks: int, query: 
 def _chunks_with(connection: sqlite3.Connection, table: str, word: str) -> int:
     counted = connection.execute(
         f"SELECT count(*) FROM {table} WHERE {table} MATCH ?",  # noqa: S608  # the table's name is a number
-        (_quoted(word),),
+        (f'"{word}"',),
     )
     return int(counted.fetchone()[0])
-
-
-def _quoted(word: str) -> str:
-    return f'"{word}"'

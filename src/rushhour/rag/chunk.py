@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from math import ceil
 from typing import Final
+from urllib.parse import quote
 
 from semantic_text_splitter import MarkdownSplitter, TextSplitter
 
@@ -20,6 +22,7 @@ from rushhour.rag.tokens import CountTokens, about_four_characters
 VERSION: Final = 1
 """Grows whenever the same document would be cut otherwise: then files are ingested anew."""
 
+_ASCII: Final = string.punctuation.replace("%", "") + " "
 _SMALL: Final = 4
 _SLACK: Final = 1.15
 _SENTENCE: Final = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+|\n[ \t]*\n+")
@@ -107,7 +110,8 @@ def embedding_text(chunk: Chunk) -> str:
 def identified(collection: str, file: str, title: str, source: str, pieces: Sequence[Piece]) -> list[Chunk]:
     """Give pieces of a file their stable ids: `{collection}/{file}/{sha256(text)[:16]}-{n}`.
 
-    `n` counts equal texts within the file, so what is inserted elsewhere changes no id.
+    `n` counts equal texts within the file, so what is inserted elsewhere changes no id. Ids are ASCII, as vector
+    stores demand: other characters of a file's name are percent-encoded.
     """
     seen: Counter[str] = Counter()
     chunks = []
@@ -115,7 +119,7 @@ def identified(collection: str, file: str, title: str, source: str, pieces: Sequ
         digest = sha256(piece.text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
         chunks.append(
             Chunk(
-                id=f"{collection}/{file}/{digest}-{seen[digest]}",
+                id=f"{collection}/{quote(file, safe=_ASCII)}/{digest}-{seen[digest]}",
                 file=file,
                 position=position,
                 text=piece.text,

@@ -70,19 +70,32 @@ class Retriever:
     async def _passages(self, collection: str, fused: Mapping[str, float], top_k: int) -> list[Passage]:
         """Read the best chunks and keep what fits; ids that are no longer visible are passed over."""
         ranked = list(fused)
-        passages: list[Passage] = []
-        budget = self._settings.context_tokens * CHARACTERS_PER_TOKEN
+        chosen: dict[str, Chunk] = {}
         for begin in range(0, len(ranked), 2 * top_k):
+            if len(chosen) >= top_k:
+                break
             page = ranked[begin : begin + 2 * top_k]
             chunks = await self._catalog.chunks(collection, page)
             for chunk in (chunks[name] for name in page if name in chunks):
-                if len(chunk.text) > budget and passages:
-                    return passages
-                budget -= len(chunk.text)
-                passages.append(_passage(len(passages) + 1, chunk, fused[chunk.id]))
-                if len(passages) == top_k:
-                    return passages
+                chosen[chunk.text] = _nearer(chosen.get(chunk.text), chunk)
+        best = {text: fused[chunk.id] for text, chunk in chosen.items()}
+        return self._fitting([_passage(n + 1, c, best[c.text]) for n, c in enumerate(chosen.values())][:top_k])
+
+    def _fitting(self, passages: list[Passage]) -> list[Passage]:
+        """Keep the first passages that together fit the budget, and at least one."""
+        budget = self._settings.context_tokens * CHARACTERS_PER_TOKEN
+        for count, passage in enumerate(passages):
+            budget -= len(passage.text)
+            if budget < 0:
+                return passages[: max(count, 1)]
         return passages
+
+
+def _nearer(known: Chunk | None, found: Chunk) -> Chunk:
+    """Of two chunks with the same text, keep the one whose document is more about it: nearer to its title."""
+    if known is None or len(found.heading) < len(known.heading):
+        return found
+    return known
 
 
 def _passage(number: int, chunk: Chunk, score: float) -> Passage:

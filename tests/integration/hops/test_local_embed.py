@@ -84,6 +84,7 @@ async def test_a_cancelled_call_stops_embedding(embed: LocalEmbed) -> None:
     await embed.ready()
     seen: list[Event] = []
     task = asyncio.create_task(embed([CLOSE] * 100_000, Call(emit=seen.append)))
+    await asyncio.sleep(0)  # the batch comes first
     await embed([FAR], Call())
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -94,7 +95,9 @@ async def test_a_cancelled_call_stops_embedding(embed: LocalEmbed) -> None:
 
 async def test_a_question_does_not_wait_behind_a_batch(embed: LocalEmbed) -> None:
     """A call never fills the threads' queue, so an ingestion of a hundred thousand texts does not block a question."""
+    await embed.ready()
     batch = asyncio.create_task(embed([CLOSE] * 100_000, Call()))
+    await asyncio.sleep(0)  # the batch comes first
     await embed([QUESTION], Call())
     assert not batch.done()
     batch.cancel()

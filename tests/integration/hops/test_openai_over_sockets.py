@@ -50,12 +50,13 @@ async def read(stream: Stream[ChatDelta]) -> list[ChatDelta]:
 
 
 async def whole_answers(connection: Any) -> None:
-    """Answer every request of a connection, the bytes cut at odd places, the body's end in a write of its own."""
+    """Answer every request of a connection, the bytes cut at odd places, the body's end only when told."""
     while await connection.request():
         await connection.start_stream()
         events = b"".join([b": hi\r\n\r\n", text("Ray"), text("leigh"), STOP, USAGE, DONE])
         for start in range(0, len(events), 37):
             await connection.chunk(events[start : start + 37])
+        await connection.until_told()
         await connection.chunk(b"")
 
 
@@ -64,7 +65,13 @@ async def test_streams_whole_answers_over_one_connection(server: Any, transport:
     server.play(whole_answers)
     seen: list[Event] = []
     for _ in range(5):
-        deltas = await read(await OpenAIChat(transport, "m")(ASK, Call(emit=seen.append)))
+        server.go_on.clear()
+        deltas = []
+        async with await OpenAIChat(transport, "m")(ASK, Call(emit=seen.append)) as stream:
+            async for delta in stream:
+                deltas.append(delta)
+                if delta.finish_reason:
+                    server.go_on.set()
         assert "".join(delta.text for delta in deltas) == "Rayleigh"
         assert deltas[-1] == ChatDelta("", "stop", Usage(9, 0, 2))
     assert seen == [Used("", "m", Usage(9, 0, 2))] * 5

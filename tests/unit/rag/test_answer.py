@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -109,6 +110,19 @@ async def test_without_the_embedder_the_answer_is_lexical_and_says_so() -> None:
 
     assert [passage.chunk_id for passage in sources.passages] == ["b", "a"]
     assert answer.receipt["degraded"] == ["lexical_only"]
+
+
+async def test_the_same_text_is_shown_once() -> None:
+    """Of equal passages the one nearest to its document's title is kept, at the better one's place."""
+    shelf = Shelf()
+    a, b = shelf._chunks["a"], shelf._chunks["b"]
+    shelf._chunks["a"] = replace(a, heading="Compound statements > The with statement")
+    shelf._chunks["b"] = replace(b, text=a.text)
+    ask, _ = engine(shelf)
+
+    sources, _, _ = await read(await ask(Question("manual", "q"), Call()))
+
+    assert [passage.chunk_id for passage in sources.passages] == ["b", "c"]
 
 
 async def test_an_embedder_that_refuses_is_an_error() -> None:

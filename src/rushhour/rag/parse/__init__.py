@@ -17,7 +17,7 @@ from rushhour.rag.parse.markdown import parse_markdown
 from rushhour.rag.parse.pdf import parse_pdf
 from rushhour.rag.parse.plain import parse_plain
 
-__all__ = ["HEADING_SEPARATOR", "PARSERS", "Document", "Section", "parse", "supported"]
+__all__ = ["HEADING_SEPARATOR", "PARSERS", "Document", "Section", "check_format", "parse"]
 
 Parser: TypeAlias = Callable[[str, bytes], Document]
 
@@ -30,9 +30,12 @@ PARSERS: Final[Mapping[str, Parser]] = {
 }
 
 
-def supported(name: str) -> bool:
-    """Say whether a parser is registered for this file name."""
-    return PurePath(name).suffix.lower() in PARSERS
+def check_format(name: str) -> None:
+    """Raise UnsupportedFormat, naming the supported ones, unless a parser is registered for this file name."""
+    suffix = PurePath(name).suffix.lower()
+    if suffix not in PARSERS:
+        ending = f"the format {suffix!r}" if suffix else "a name without an ending"
+        raise UnsupportedFormat(f"{name}: {ending} is not supported. Supported are {', '.join(PARSERS)}.")
 
 
 def parse(name: str, content: bytes) -> Document:
@@ -41,14 +44,10 @@ def parse(name: str, content: bytes) -> Document:
     Raises UnsupportedFormat naming the supported formats, UnreadableDocument for broken bytes, EmptyDocument if
     there is no text.
     """
-    suffix = PurePath(name).suffix.lower()
-    parser = PARSERS.get(suffix)
-    if parser is None:
-        ending = f"the format {suffix!r}" if suffix else "a name without an ending"
-        raise UnsupportedFormat(f"{name}: {ending} is not supported. Supported are {', '.join(PARSERS)}.")
+    check_format(name)
     if not content.strip():
         raise EmptyDocument(f"{name} is empty.")
-    document = parser(name, content)
+    document = PARSERS[PurePath(name).suffix.lower()](name, content)
     if not document.sections:
         raise EmptyDocument(f"{name} holds no text. If it is scanned or made of pictures, recognise its text first.")
     return document
