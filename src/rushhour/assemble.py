@@ -22,7 +22,8 @@ from rushhour.flow.policies.breaker import Breaker, BreakerSettings
 from rushhour.flow.policies.concurrency import Concurrency
 from rushhour.flow.policies.deadline import Deadline
 from rushhour.flow.policies.fallback import Fallback
-from rushhour.flow.policies.pace import CostOf, Pace, one_request
+from rushhour.flow.policies.hedge import Hedge, HedgeSettings
+from rushhour.flow.policies.pace import Pace
 from rushhour.flow.policies.retry import Retry, RetrySettings
 from rushhour.flow.policies.reuse import LruCache, Reuse
 from rushhour.flow.stream import Stream
@@ -112,7 +113,6 @@ async def assemble(settings: Settings, watch: Watch = ignore) -> AsyncIterator[S
             chat=answer_hop,
             retrieve=retrieve,
             ask=Answerer(
-                catalog,
                 retrieve,
                 answer_hop,
                 chat.model,
@@ -218,6 +218,10 @@ CHATS: dict[str, Callable[[ChatSettings, AsyncExitStack], Chat]] = {
 
 def _chat_hop(chat: Chat, settings: ChatSettings) -> Hop[ChatRequest, Stream[ChatDelta]]:
     breaker = Breaker(BreakerSettings(slow_s=settings.timeout_s / 2))
+    pace = Pace(_quota(settings, settings.rpm, settings.tpm), _chat_cost)
+    hedge: tuple[Policy, ...] = ()
+    if settings.hedge:
+        hedge = (Hedge(pace.take_spare, HedgeSettings(quantile=1 - settings.hedge, share=settings.hedge)),)
     others: tuple[tuple[str, Hop[Any, Any]], ...] = ()
     if settings.provider != "extractive":
         others = (("extractive", Extractive()),)
@@ -226,8 +230,9 @@ def _chat_hop(chat: Chat, settings: ChatSettings) -> Hop[ChatRequest, Stream[Cha
         Fallback(*others),
         Retry(RetrySettings(circuit_patience_s=5.0)),
         breaker,
-        Pace(_quota(settings, settings.rpm, settings.tpm), _chat_cost),
+        pace,
         Concurrency(settings.concurrency),
+        *hedge,
         breaker.watch,
     )
     return named(stack(chat, *policies), "chat")
@@ -288,10 +293,7 @@ def _vector_hops(store: VectorStore, settings: VectorSettings, watch: Watch, clo
         return sum(await asyncio.gather(*(batch(one, call) for one in single)))
 
     return VectorHops(
-        query=named(
-            stack(store.query, Deadline(), *_vector_policies(settings, settings.concurrency)),
-            "retrieve",
-        ),
+        query=named(stack(store.query, Deadline(), *_vector_policies(settings, settings.concurrency)), "retrieve"),
         upsert=named(stack(upsert, Deadline()), "upsert"),
         delete=named(stack(store.delete, Deadline(), *_vector_policies(settings, concurrency=4)), "delete"),
     )
@@ -300,11 +302,8 @@ def _vector_hops(store: VectorStore, settings: VectorSettings, watch: Watch, clo
 def _vector_policies(settings: VectorSettings, concurrency: int) -> tuple[Policy, ...]:
     breaker = Breaker(BreakerSettings(slow_s=settings.timeout_s / 2))
     rpm = settings.qps * 60 if settings.qps else None
-    pace = Pace(_quota(settings, rpm, None), one_request_a_parcel)
+    pace = Pace(_quota(settings, rpm, None))
     return Retry(RetrySettings(circuit_patience_s=5.0)), breaker, pace, Concurrency(concurrency), breaker.watch
-
-
-one_request_a_parcel: CostOf = one_request
 
 
 def _upsert_bytes(upsert: Upsert) -> float:

@@ -77,6 +77,7 @@ class ChatSettings(_Provider):
     concurrency: Count = 1000
     timeout_s: Seconds = 60.0
     max_tokens: Count = 512
+    hedge: Annotated[float, Field(ge=0, le=0.2)] = 0.02
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     price_in: Dollars = 0.0
     price_cached_in: Dollars | None = None

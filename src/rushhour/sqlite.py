@@ -149,10 +149,14 @@ def _open(path: Path, schema: Schema) -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
-    _check(connection, path, schema)  # before anything is written: the file may be somebody else's
+    connection.execute("BEGIN")  # one snapshot: another process may be making the tables right now
+    try:
+        _check(connection, path, schema)  # before anything is written: the file may be somebody else's
+    finally:
+        connection.execute("ROLLBACK")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute(f"PRAGMA synchronous = {'FULL' if schema.survives_power_cut else 'NORMAL'}")
-    connection.execute("BEGIN IMMEDIATE")  # another process may be doing the same
+    connection.execute("BEGIN IMMEDIATE")
     try:
         version = _check(connection, path, schema)
         for step in schema.steps[version:]:

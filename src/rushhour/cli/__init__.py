@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 
+import rushhour.cli.threads  # noqa: F401  # first: it must come before NumPy
+
+# isort: split
 import typer
 from rich.console import Console
 

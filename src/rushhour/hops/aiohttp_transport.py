@@ -122,6 +122,18 @@ class AiohttpStream:
             self._response.close()
             raise transport_error(cause, self._peer, self._read_timeout) from cause
 
+    async def gather(self, seconds: float) -> None:
+        """Leave what arrives in the socket for a while, so that one read takes it together."""
+        connection = self._response.connection
+        if connection is None or connection.protocol is None:  # all of it is here
+            return
+        protocol = connection.protocol
+        protocol.pause_reading()
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            protocol.resume_reading()
+
     async def aclose(self) -> None:
         """Let go: a body read to its end frees the connection for others, any other is aborted."""
         self._response.close()

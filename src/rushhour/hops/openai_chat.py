@@ -21,12 +21,18 @@ _HEADERS = {"content-type": "application/json", "accept": "text/event-stream"}
 _LARGEST_REFUSAL = 64 * 1024
 
 
+GATHER_S = 0.1
+"""After the first text, how long tokens gather before they are passed on. A provider sends each token in a packet of
+its own; ten updates a second look the same to a reader and cost a fraction of the CPU (measured: a half in all)."""
+
+
 class OpenAIChat:
     """A chat model behind an OpenAI-compatible endpoint; one call is one provider request.
 
     A call returns once the first text has arrived, within `timeout_s` seconds in all: until then every failure
     raises from the call, where it can be retried. Afterwards each read may take `read_timeout_s`, and a stream
-    that is cut raises TruncatedStream, ConnectionLost or AttemptTimeout. `max_tokens_key` is the name that the
+    that is cut raises TruncatedStream, ConnectionLost or AttemptTimeout. Tokens gather for `gather_s` before they are
+    passed on (0: each at once). `max_tokens_key` is the name that the
     model knows the limit by: reasoning models of OpenAI take only `max_completion_tokens`.
     """
 
@@ -37,12 +43,14 @@ class OpenAIChat:
         timeout_s: float = 30.0,
         *,
         read_timeout_s: float | None = None,
+        gather_s: float = GATHER_S,
         max_tokens_key: Literal["max_tokens", "max_completion_tokens"] = "max_tokens",
     ) -> None:
         self._transport = transport
         self.model = model
         self._timeout_s = timeout_s
         self._read_timeout_s = timeout_s if read_timeout_s is None else read_timeout_s
+        self._gather_s = gather_s
         self._max_tokens_key = max_tokens_key
 
     async def __call__(self, request: ChatRequest, call: Call) -> Stream[ChatDelta]:
@@ -70,7 +78,7 @@ class OpenAIChat:
             emit_limits(upstream.headers, call)
             if not _streams(upstream):
                 await self._refuse(upstream)
-            answer = ChatStream(upstream, self._transport.peer, self.model, request, call)
+            answer = ChatStream(upstream, self._transport.peer, self.model, request, call, self._gather_s)
             await answer.first()
         except BaseException:
             await upstream.aclose()

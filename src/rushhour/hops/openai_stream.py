@@ -55,11 +55,14 @@ class ChatStream:
     the answer is cut or left early, with an estimate, because what was generated is charged all the same.
     """
 
-    def __init__(self, upstream: ByteStream, peer: Peer, model: str, request: ChatRequest, call: Call) -> None:
+    def __init__(
+        self, upstream: ByteStream, peer: Peer, model: str, request: ChatRequest, call: Call, gather_s: float = 0.0
+    ) -> None:
         self._upstream = upstream
         self._peer = peer
         self._model = model
         self._call = call
+        self._gather_s = gather_s
         self._parser = SseParser()
         self._ready: deque[ChatDelta] = deque()
         self._finish_reason: str | None = None
@@ -82,6 +85,8 @@ class ChatStream:
             if self._whole:
                 await self._finish_body()
                 raise StopAsyncIteration
+            if self._gather_s:
+                await self._upstream.gather(self._gather_s)
             await self._read()
         return self._ready.popleft()
 

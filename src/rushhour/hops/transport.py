@@ -47,6 +47,10 @@ class ByteStream(Protocol):
         """Return the bytes that arrived next, b"" at the end; raises ConnectionLost or AttemptTimeout."""
         ...
 
+    async def gather(self, seconds: float) -> None:
+        """Leave what arrives in the socket for a while, so that one read takes it together."""
+        ...
+
     async def aclose(self) -> None:
         """Let go: a body read to its end frees the connection for others, any other is aborted."""
         ...

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, replace
 
-from rushhour.catalog.contract import Catalog
 from rushhour.errors import InvalidRequest
 from rushhour.flow.call import Call, Event, Hop
 from rushhour.flow.stream import Stream
@@ -32,14 +31,12 @@ class Answerer:
 
     def __init__(
         self,
-        catalog: Catalog,
         retrieve: Retriever,
         chat: Hop[ChatRequest, Stream[ChatDelta]],
         model: str,
         prices: Mapping[str, Price],
         settings: AnswerSettings | None = None,
     ) -> None:
-        self._catalog = catalog
         self._retrieve = retrieve
         self._chat = chat
         self._model = model
@@ -53,7 +50,6 @@ class Answerer:
         failed.
         """
         self._validate(request)
-        await self._catalog.collection(request.collection)
         receipt = Receipt(self._prices)
         call = replace(call, emit=_both(receipt, call))
         passages = tuple(await self._retrieve(request.collection, request.text, call, request.top_k))

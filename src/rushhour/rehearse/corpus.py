@@ -30,16 +30,15 @@ def sentences(document: Document) -> list[str]:
     """Return the sentences of a document's prose, each on one line; code, grammar and tables are left out."""
     found: list[str] = []
     for paragraph in _BLANK_LINES.split(document.text):
-        if not _NOT_PROSE.search(paragraph):
-            found += _SENTENCE_END.split(" ".join(_without_term(paragraph).split()))
+        if not _NOT_PROSE.search(paragraph) and not _is_definition(paragraph):
+            found += _SENTENCE_END.split(" ".join(paragraph.split()))
     return found
 
 
-def _without_term(paragraph: str) -> str:
-    """Leave out the term of a definition list: a line on its own above an indented explanation."""
+def _is_definition(paragraph: str) -> bool:
+    """Say whether a term stands above an indented explanation: no full stop parts them, so no sentence begins."""
     first, newline, rest = paragraph.strip("\n").partition("\n")
-    hangs = newline and _indent(rest) > _indent(first) and _BULLET.match(first) is None
-    return rest if hangs else paragraph
+    return bool(newline) and _indent(rest) > _indent(first) and _BULLET.match(first) is None
 
 
 def _indent(text: str) -> int:

@@ -43,7 +43,8 @@ class Visited(msgspec.Struct, frozen=True):
 class Target(msgspec.Struct, frozen=True):
     """Where the crowd goes: an OpenAI-compatible base URL ending in /v1, a model, a key, and its patience (s).
 
-    `at_once` bounds how many ask at the same time: None for a Monday, a few for a quiet Friday.
+    `at_once` bounds how many ask at the same time: None for a Monday, a few for a quiet Friday. `stream` asks for
+    the answer word by word, as a chat window does.
     """
 
     base_url: str
@@ -51,10 +52,11 @@ class Target(msgspec.Struct, frozen=True):
     api_key: str
     patience_s: float
     at_once: int | None = None
+    stream: bool = True
 
 
 class _Truncated(Exception):
-    """The stream ended without a finish reason and [DONE]."""
+    """The reply ended without a finish reason, or its stream without [DONE]."""
 
 
 class _ErrorInStream(Exception):
@@ -109,7 +111,7 @@ async def _visit(session: aiohttp.ClientSession, target: Target, visit: Visit, d
 
 
 class _Reply:
-    """One streamed chat completion, as a chat window would read it."""
+    """One chat completion, streamed or whole, as a chat window would read it."""
 
     def __init__(self, gold: str) -> None:
         self._gold = gold
@@ -120,14 +122,26 @@ class _Reply:
         body = {
             "model": target.model,
             "messages": [{"role": "user", "content": question}],
-            "stream": True,
+            "stream": target.stream,
         }
         async with session.post(f"{target.base_url}/chat/completions", json=body) as response:
             self.status = response.status
             if response.status != 200:
                 refusal = _decode(await response.read())
                 return judge_status(response.status, {k.lower(): v for k, v in response.headers.items()}, refusal)
-            return judge_answer(await self._read_stream(response), self._gold), ""
+            text = await (self._read_stream(response) if target.stream else self._read_whole(response))
+            return judge_answer(text, self._gold), ""
+
+    async def _read_whole(self, response: aiohttp.ClientResponse) -> str:
+        try:
+            choice = _decode(await response.read())["choices"][0]
+            finished, text = choice["finish_reason"], choice["message"]["content"]
+        except (TypeError, KeyError, IndexError):
+            raise _Truncated from None
+        if finished is None:
+            raise _Truncated
+        self.first_at = asyncio.get_running_loop().time()
+        return str(text)
 
     async def _read_stream(self, response: aiohttp.ClientResponse) -> str:
         loop = asyncio.get_running_loop()
@@ -188,9 +202,10 @@ def main() -> None:
     arguments.add_argument("--api-key", default="crowd")
     arguments.add_argument("--patience", type=float, default=60.0, help="seconds until a user gives up")
     arguments.add_argument("--at-once", type=int, default=None, help="at most so many users at a time")
+    arguments.add_argument("--whole", action="store_true", help="ask for whole answers instead of streams")
     arguments.add_argument("--plan", type=Path, required=True, help="a file written by write_visits")
     given = arguments.parse_args()
-    target = Target(given.base_url, given.model, given.api_key, given.patience, given.at_once)
+    target = Target(given.base_url, given.model, given.api_key, given.patience, given.at_once, not given.whole)
     asyncio.run(_main(target, given.plan))
 
 

@@ -106,7 +106,6 @@ def _provider_panel(run: Run, rows: Sequence[tuple[int, int]], limit: float, hig
         plot.bar(second, second + 1, 0, admitted, run.pipeline)
         plot.bar(second, second + 1, admitted, admitted + throttled, "throttled")
     plot.line([(0, limit), (plot.x_ticks[-1], limit)], "ceiling")
-    plot.word(plot.x_ticks[-1], limit, f"limit {limit:g} a second", "ceiling", "end", lift=7)
     refused = sum(throttled for _, throttled in rows)
     caption = f"<b class='{run.pipeline}'>{escape(run.pipeline)}</b> · {refused:,} refused with 429"
     return f"<div>{plot.svg()}<p class='panel'>{caption}</p></div>"
@@ -139,7 +138,7 @@ def waiting(rehearsal: Rehearsal) -> str:
             plot.word(
                 plot.x_ticks[-1],
                 points[-1][1],
-                f"{run.pipeline}: {points[-1][1]:.0f} %, then nothing more",
+                f"{run.pipeline}: {share(run.answered, rehearsal.users)}, then nothing more",
                 run.pipeline,
                 "end",
                 lift=9,

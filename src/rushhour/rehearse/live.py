@@ -11,7 +11,6 @@ from rich.live import Live
 from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
-from rich.text import Text
 
 from rushhour.rehearse.crowd import Visited
 from rushhour.rehearse.judge import Outcome
@@ -69,7 +68,7 @@ class Terminal:
     def opens(self, pipeline: str, users: int) -> None:
         """Begin one pipeline's bar."""
         self._end_step()
-        name = Text(f"Monday: {pipeline:<10}", style=_COLOURS.get(pipeline, "")).markup
+        name = f"[{_COLOURS.get(pipeline, 'default')}]Monday: {pipeline:<10}[/]"
         self._bars[pipeline] = self._progress.add_task(name, total=users, counts="")
         self._counts[pipeline] = dict.fromkeys(Outcome, 0)
 
@@ -114,6 +113,7 @@ def _table(rehearsal: Rehearsal) -> Table:
     table.add_section()
     _add(table, rehearsal, "wait, median", lambda run: seconds(run.p50_s))
     _add(table, rehearsal, "wait, 95th / 99th percentile", lambda run: f"{seconds(run.p95_s)} / {seconds(run.p99_s)}")
+    _add(table, rehearsal, "99 % of users done after", lambda run: seconds(run.done_99_s), floor)
     _add(table, rehearsal, "last user done after", lambda run: seconds(run.makespan_s), floor)
     table.add_section()
     _add(table, rehearsal, "provider calls refused with 429", lambda run: f"{run.throttled:,}")

@@ -26,6 +26,7 @@ def run_of(
     right = [visit for visit in visits if visit.outcome is Outcome.ANSWERED]
     waits = [visit.done_s for visit in right]
     first_words = [visit.first_s for visit in right if visit.first_s is not None]
+    ends = [visit.at + visit.done_s for visit in visits]
     calls = account.calls
     return Run(
         pipeline=pipeline,
@@ -36,7 +37,7 @@ def run_of(
         p50_s=percentile(waits, 50),
         p95_s=percentile(waits, 95),
         p99_s=percentile(waits, 99),
-        makespan_s=round(max((visit.at + visit.done_s for visit in visits), default=0.0), 3),
+        makespan_s=round(max(ends, default=0.0), 3),
         provider_calls=calls,
         throttled=account.throttled,
         connections=account.connections,
@@ -44,6 +45,7 @@ def run_of(
         cost_usd=round(account.cost_usd, 6),
         cpu_s=round(server.cpu_s, 2),
         peak_rss_mb=round(server.peak_rss_mb, 1),
+        done_99_s=percentile(ends, 99),
         first_word_p50_s=percentile(first_words, 50),
         first_word_p95_s=percentile(first_words, 95),
         served_within_s=served_within(waits, users),

@@ -119,7 +119,7 @@ def production(site: Site) -> Pipeline:
         "VECTORS__QPS": site.profile["vectors"]["query_per_s"],
         "CHUNKS__TOKENS": _CHUNK_TOKENS,
         "CHUNKS__OVERLAP": _OVERLAP_TOKENS,
-        "RETRIEVAL_TOP_K": TOP_K,
+        "RETRIEVAL__TOP_K": TOP_K,
         "SERVER__DEADLINE_S": site.scenario.patience_s,
     }
     for section, surface in (("EMBED", "embeddings"), ("CHAT", "chat")):

@@ -73,7 +73,7 @@ class Play:
             pipelines = [PIPELINES[name](site) for name in self._names]
             await self._fill(provider, pipelines)
             async with AsyncExitStack() as stack:
-                self._watcher.step("Starting the servers; checking that the questions can be answered on a quiet day")
+                self._watcher.step("Starting the servers, checking the questions")
                 *serving, self._questions = await together(
                     *(stack.enter_async_context(pipeline.serving(self._folder)) for pipeline in pipelines),
                     self._vet(provider),
@@ -119,7 +119,7 @@ class Play:
         return max(len(self._questions) - self._scenario.friday_users, 0)
 
     async def _fill(self, provider: Provider, pipelines: Sequence[Pipeline]) -> None:
-        self._watcher.step("Filling two vector namespaces with Python’s manual, the naive way and production’s")
+        self._watcher.step("Filling both pipelines’ vectors with Python’s manual")
         self._corpus = python_manual()
         self._ingestion = await together(*(self._ingest(provider, pipeline) for pipeline in pipelines))
 
@@ -214,6 +214,8 @@ class Play:
             sys.executable, "-m", "rushhour.rehearse.crowd", "--base-url", served.base_url, "--model", served.model,
             "--patience", str(self._scenario.patience_s), "--plan", str(plan),
         ]  # fmt: skip
+        if not self._scenario.stream:
+            argv += ["--whole"]
         if at_once:
             argv += ["--at-once", str(at_once)]
         async with running(name, argv, self._env, self._folder) as child:

@@ -16,17 +16,18 @@ from dataclasses import dataclass
 
 from rushhour.rehearse.corpus import Document, sentences
 
-LENGTH = range(70, 191)
+LENGTH = range(70, 171)
 """Characters of a gold; shorter than the 200 by which naive chunks overlap, so that one chunk holds all of it."""
 
 _LEAST_FRAGMENTS = 4
 _MOST_FRAGMENTS = 6
-_NEAREST_RIVAL = 0.6
+_NEAREST_RIVAL = 0.55
 """A question is dropped when another sentence shares more than this part of the weight of its words."""
 
 _PROSE = re.compile(r"[A-Z][^\[\]{}<>=|*\\]+[a-z\"”)]\.")
 _ABBREVIATION = re.compile(r"\b(?:e\.g|i\.e|etc|vs|cf)\.", re.IGNORECASE)
 _WORD = re.compile(r"[a-z_][a-z0-9_]*")
+_ENDING = re.compile(r"(?<=...)(?:e?s|e?d|ing|e)$")
 _CLAUSE = re.compile(r"(If|When) (.{25,110}?), (?!and\b|or\b)")
 _LITTLE_WORDS = """
 a about above after all also always an and any are as at be because been before being between both but by
@@ -112,7 +113,8 @@ def _what_about(document: Document, gold: str, weights: _Weights, drawn: random.
 
 
 def _content(text: str) -> list[str]:
-    return [word for word in _WORD.findall(text.lower()) if word not in _STOP and len(word) > 1]
+    """Return the words that carry meaning, without their endings: rivals that say `emulating` for `emulates` count."""
+    return [_ENDING.sub("", word) for word in _WORD.findall(text.lower()) if word not in _STOP and len(word) > 1]
 
 
 def _fragments(sentence: str) -> list[str]:

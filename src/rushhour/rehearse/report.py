@@ -62,8 +62,8 @@ def _card(run: Run, rehearsal: Rehearsal) -> str:
         ("median wait of those answered", seconds(run.p50_s)),
         ("95th / 99th percentile", f"{seconds(run.p95_s)} / {seconds(run.p99_s)}"),
         ("first word, median", seconds(run.first_word_p50_s)),
-        ("last user done after", seconds(run.makespan_s)),
-        ("… the floor for all of them", seconds(rehearsal.floor_s)),
+        ("99 % of users / the last one done after", f"{seconds(run.done_99_s)} / {seconds(run.makespan_s)}"),
+        ("the floor, for all of them", seconds(rehearsal.floor_s)),
         ("users who saw an error", f"{failed:,}"),
         ("wrong answers", f"{run.wrong:,}"),
         ("cost of 1,000 right answers", dollars(run.cost_per_answer_usd, 1000)),
@@ -83,7 +83,8 @@ def _provider(rehearsal: Rehearsal) -> str:
         return ""
     return (
         "<section><h2>What the provider saw</h2><p>Chat calls arriving each second: admitted in the pipeline’s colour, "
-        "refused with 429 in pale red. What is left unused below the dashed limit is answers nobody got.</p>"
+        f"refused with 429 in pale red. The dashed line is the limit, {rehearsal.limit_per_s:g} a second: what is left "
+        "unused below it is answers that nobody got.</p>"
         f"{drawn}</section>"
     )
 

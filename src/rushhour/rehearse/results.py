@@ -48,7 +48,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
     The percentiles are of the users who were answered rightly, from their scheduled arrival; `served_within_s[p]`
     is the time within which p % of *all* users had a right answer (None: never). `makespan_s` ends when the last
-    user is done, served or not. `cost_usd` is what the provider charges, for answers that helped nobody too.
+    user is done, served or not, `done_99_s` when 99 % are: one slow call of the provider moves only the first.
+    `cost_usd` is what the provider charges, for answers that helped nobody too.
     """
 
     pipeline: str
@@ -67,6 +68,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     cost_usd: float
     cpu_s: float
     peak_rss_mb: float
+    done_99_s: float | None = None
     first_word_p50_s: float | None = None
     first_word_p95_s: float | None = None
     served_within_s: list[float | None] = []

@@ -21,8 +21,9 @@ class Scenario:
 
     `profile` names the simulator's set of limits and latencies; `rpm` and `burst_s` repeat the one that binds
     (requests a minute, and for how many seconds of it the provider lets one save up), because the floor follows
-    from it. `patience_s` is how long a user waits before giving up. `questions` is how many different questions
-    the users draw from; `friday_users` others are asked beforehand, on a quiet day, `friday_at_once` at a time.
+    from it. `patience_s` is how long a user waits before giving up; `stream` asks for answers word by word.
+    `questions` is how many different questions the users draw from; `friday_users` others are asked beforehand, on a
+    quiet day, `friday_at_once` at a time.
 
     Raises InvalidRequest, naming the field, the value and what it may be.
     """
@@ -36,6 +37,7 @@ class Scenario:
     burst_s: float = 1.0
     arrivals: Literal["uniform", "poisson"] = "poisson"
     patience_s: float = 60.0
+    stream: bool = True
     questions: int = 250
     friday_users: int = 20
     friday_at_once: int = 5

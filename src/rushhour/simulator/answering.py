@@ -64,7 +64,7 @@ class Answerer:
         number, sentence = best
         citation = f" [{number}]" if number else ""
         quote = _shorten(sentence.text)
-        return f"The context answers this in its own words: “{quote}”{citation} That is all it says on this point."
+        return f"The context says: “{quote}”{citation}"
 
     def _best(self, prompt: Prompt) -> tuple[int, Sentence] | None:
         wanted = content_words(prompt.question)

@@ -235,7 +235,8 @@ async def test_rarity_is_the_collections_own(catalog: Catalog) -> None:
     "query",
     [
         "", " ", "?!", '"', "'", "a AND", "NOT", "OR", "NEAR(", "title:walrus", "walrus*", "^walrus", "(walrus",
-        "-walrus", "walrus\0", "{walrus}", "what is the", "naïve", "日本語", "🦭", "walrus " * 500, "--; DROP TABLE chunks",
+        "-walrus", "walrus\0", "{walrus}", "what is the", "naïve", "日本語", "🦭", "walrus " * 500,
+        "--; DROP TABLE chunks",
     ],
 )  # fmt: skip
 async def test_any_text_is_a_valid_query(catalog: Catalog, query: str) -> None:

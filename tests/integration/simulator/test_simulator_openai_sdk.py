@@ -57,7 +57,7 @@ async def test_a_completion_streamed(listening: Make) -> None:
     assert "“Tuples are immutable sequences of objects.”" in text
     assert chunks[-2].choices[0].finish_reason == "stop"
     assert chunks[-1].choices == []
-    assert chunks[-1].usage.completion_tokens > 20
+    assert chunks[-1].usage.completion_tokens > 10
 
 
 async def test_models_are_listed(listening: Make) -> None:

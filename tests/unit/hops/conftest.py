@@ -37,6 +37,10 @@ class MemoryStream:
     closed: bool = False
     drained: bool = False
 
+    async def gather(self, seconds: float) -> None:
+        """Let the virtual time pass."""
+        await asyncio.sleep(seconds)
+
     async def read(self) -> bytes:
         while self.pieces:
             piece = self.pieces.pop(0)

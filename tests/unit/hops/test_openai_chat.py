@@ -254,7 +254,20 @@ async def test_leaving_early_aborts_and_accounts(provider: Provider, arriving: A
 async def test_a_body_that_does_not_end_costs_half_a_second(provider: Provider, arriving: Arriving) -> None:
     """After the answer is whole, only the connection is at stake."""
     body = arriving([event("Hi"), STOP, DONE, 99.0])
-    deltas = await read(provider(body))
+    deltas = await read(provider(body), gather_s=0.0)
     assert deltas[-1].finish_reason == "stop"
     assert asyncio.get_running_loop().time() == 0.5
     assert body.closed
+
+
+async def test_the_first_text_is_passed_on_at_once_and_later_ones_gather(
+    provider: Provider, arriving: Arriving
+) -> None:
+    """Nobody waits for the first word; after it the socket is read twenty times a second."""
+    body = arriving([event("Hi"), event(" there"), STOP, DONE])
+    loop = asyncio.get_running_loop()
+    arrived: list[tuple[str, float]] = []
+    async with await OpenAIChat(provider(body), "m", gather_s=0.05)(ASK, Call()) as stream:
+        async for delta in stream:
+            arrived.append((delta.text, round(loop.time(), 3)))
+    assert arrived == [("Hi", 0.0), (" there", 0.05), ("", 0.15)]

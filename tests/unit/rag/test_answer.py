@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rushhour.catalog.contract import Chunk, Collection, LexicalMatch
+from rushhour.catalog.contract import Chunk, LexicalMatch
 from rushhour.errors import InvalidRequest, Rejected, Unavailable, UnknownCollection
 from rushhour.flow.call import Call
 from rushhour.flow.stream import Stream
@@ -31,14 +31,10 @@ class Shelf:
         }
         self.hits = [LexicalMatch("b", 9.0), LexicalMatch("a", 3.0)]
 
-    async def collection(self, name: str) -> Collection:
-        """Know one collection."""
-        if name != "manual":
-            raise UnknownCollection(f"no collection {name}")
-        return Collection(name, "embedder")
-
     async def lexical(self, collection: str, query: str, top_k: int) -> list[LexicalMatch]:
-        """Return the scripted hits."""
+        """Return the scripted hits; know one collection."""
+        if collection != "manual":
+            raise UnknownCollection(f"no collection {collection}")
         return self.hits
 
     async def chunks(self, collection: str, ids: Sequence[str]) -> dict[str, Chunk]:
@@ -65,7 +61,7 @@ def engine(
         Scripted([Match("a", 0.9), Match("orphan", 0.8), Match("c", 0.2)], forever=True),
         RetrieveSettings(**settings),
     )
-    return Answerer(catalog, retriever, chat, "model-x", {}), chat  # type: ignore[arg-type]
+    return Answerer(retriever, chat, "model-x", {}), chat  # type: ignore[arg-type]
 
 
 async def read(stream: Stream[Piece]) -> tuple[Sources, str, Answer]:
@@ -165,11 +161,12 @@ async def test_questions_that_cannot_be(text: str) -> None:
 
 async def test_an_unknown_collection() -> None:
     """Nothing is spent on a collection that does not exist."""
-    ask, chat = engine()
+    embed = Scripted()
+    ask, chat = engine(embed=embed)
 
     with pytest.raises(UnknownCollection):
         await ask(Question("nowhere", "q"), Call())
-    assert chat.requests == []
+    assert embed.requests == chat.requests == []
 
 
 async def test_leaving_closes_the_generator() -> None:

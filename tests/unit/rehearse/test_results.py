@@ -57,6 +57,7 @@ def test_a_run_is_counted_from_its_visits() -> None:
     assert (run.answered, run.wrong, run.refused, run.errors) == (2, 1, 1, {"gave_up": 1})
     assert (run.p50_s, run.first_word_p50_s, run.makespan_s) == (3.0, 2.0, 12.0)
     assert (run.cpu_s, run.peak_rss_mb, run.crowd_cpu_s) == (1.23, 50.1, 0.5)
+    assert run.done_99_s == pytest.approx(11.72)
     assert sum(run.series.answered) == 2
     assert sum(run.series.unserved) == 3
     assert run.partial

@@ -46,7 +46,7 @@ def test_plain_contexts_are_quoted_without_a_number() -> None:
     """A tutorial's prompt gets a quote too."""
     answer = Answerer().answer([], PLAIN.format(question="What are sets of distinct hashable objects?"))
 
-    assert "“Sets are unordered collections of distinct hashable objects.” That" in answer
+    assert "“Sets are unordered collections of distinct hashable objects.”" in answer
 
 
 def test_a_context_in_the_system_message_is_read() -> None:

@@ -106,6 +106,15 @@ class Pace:
         gate = max(0.0, self._gate - now)
         return gate + max(0.0, ahead + own - self._quota.credit(max(now, self._gate)))
 
+    def take_spare(self, request: Any) -> bool:
+        """Debit one more call if the limit has room for it at this moment; never while anybody waits."""
+        now = asyncio.get_running_loop().time()
+        cost = self._cost(request)
+        if self._queue or self._gate > now or self._quota.wait(cost, now):
+            return False
+        self._quota.take(cost, now)
+        return True
+
     async def _turn(self, request: Any, call: Call) -> None:
         loop = asyncio.get_running_loop()
         begun = loop.time()

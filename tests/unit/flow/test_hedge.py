@@ -1,0 +1,160 @@
+"""A late answer is asked for a second time: within budget, with spare quota only, and the loser is closed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from rushhour.errors import Unavailable
+from rushhour.flow.call import Call, Event, Hop, stack
+from rushhour.flow.policies.hedge import Hedge, Hedged, HedgeSettings
+from rushhour.flow.stream import Stream
+from rushhour.testing import run_virtual
+
+
+class Upstream:
+    """Answers after the scripted seconds, else after one."""
+
+    def __init__(self) -> None:
+        self.script: list[Any] = []
+        self.asked = 0
+        self.running = 0
+        self.spare = False
+
+    async def __call__(self, request: str, call: Call) -> Any:
+        """Take the next scripted delay or outcome."""
+        self.asked += 1
+        number = self.asked
+        seconds, outcome = self.script.pop(0) if self.script else (1.0, None)
+        self.running += 1
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self.running -= 1
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome or number
+
+
+async def hedged(spare: bool = True, **settings: float) -> tuple[Hop[str, Any], Upstream]:
+    """Put a hedge round an upstream, and let it learn from a hundred calls that answers take a second."""
+    upstream = Upstream()
+    hop = stack(upstream, Hedge(lambda _request: upstream.spare, HedgeSettings(**settings)))
+    for _ in range(100):
+        await hop("q", Call())
+    upstream.spare = spare
+    return hop, upstream
+
+
+async def test_a_late_answer_is_overtaken() -> None:
+    """The second call answers a second after it was made, and the first is cancelled."""
+    hop, upstream = await hedged()
+    upstream.script = [(60.0, None)]
+    loop, seen = asyncio.get_running_loop(), list[Event]()
+    begun = loop.time()
+
+    assert await hop("q", Call(emit=seen.append)) == 102
+
+    await asyncio.sleep(0)
+    assert loop.time() - begun == pytest.approx(2.0)
+    assert upstream.running == 0
+    assert [type(event) for event in seen] == [Hedged]
+
+
+async def test_nothing_is_hedged_before_latency_is_known() -> None:
+    """Without samples, late has no meaning."""
+    upstream = Upstream()
+    upstream.script = [(60.0, None)]
+
+    await stack(upstream, Hedge(lambda _request: True))("q", Call())
+
+    assert upstream.asked == 1
+
+
+async def test_never_while_quota_is_short() -> None:
+    """A hedge takes nobody's turn."""
+    hop, upstream = await hedged(spare=False)
+    upstream.script = [(60.0, None)]
+
+    await hop("q", Call())
+
+    assert upstream.asked == 101
+
+
+async def test_room_that_comes_later_is_used() -> None:
+    """A call that is late while everybody waits is hedged as soon as the queue is empty."""
+    hop, upstream = await hedged(spare=False)
+    upstream.script = [(60.0, None)]
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    loop.call_later(5.0, setattr, upstream, "spare", True)
+
+    await hop("q", Call())
+
+    assert 6.0 <= loop.time() - begun <= 6.5
+
+
+async def test_the_budget_bounds_what_it_costs() -> None:
+    """However slow the upstream becomes, extra calls stay within the share."""
+    hop, upstream = await hedged(share=0.05)
+    before = upstream.asked
+    upstream.script = [(30.0, None)] * 1000
+
+    await asyncio.gather(*(hop("q", Call()) for _ in range(200)))
+
+    assert upstream.asked - before - 200 <= 0.05 * 200 + 5
+
+
+async def test_a_failure_waits_for_the_other() -> None:
+    """One of two failing is no failure."""
+    hop, upstream = await hedged()
+    upstream.script = [(3.0, "first"), (0.5, Unavailable("second"))]
+
+    assert await hop("q", Call()) == "first"
+
+
+async def test_both_failing_is_a_failure() -> None:
+    """And the error is one of theirs."""
+    hop, upstream = await hedged()
+    upstream.script = [(3.0, Unavailable("first")), (0.5, Unavailable("second"))]
+
+    with pytest.raises(Unavailable):
+        await hop("q", Call())
+
+
+async def test_a_stream_that_lost_is_closed() -> None:
+    """Both answered in the same moment: one is read, the other returns what it holds."""
+
+    async def words() -> AsyncIterator[str]:
+        yield "word"
+
+    closed: list[str] = []
+    streams = [Stream(words()), Stream(words())]
+    for name, stream in zip(("first", "second"), streams, strict=True):
+        stream.on_close(lambda _error, name=name: closed.append(name))  # type: ignore[misc]
+    hop, upstream = await hedged()
+    upstream.script = [(2.0, streams[0]), (1.0, streams[1])]
+
+    winner = await hop("q", Call())
+    await asyncio.sleep(0.1)
+
+    assert len(closed) == 1
+    assert winner is not streams[closed == ["second"]]
+
+
+def test_leaving_ends_both() -> None:
+    """A caller who goes away takes both calls along."""
+
+    async def leave() -> None:
+        hop, upstream = await hedged()
+        upstream.script = [(60.0, None), (60.0, None)]
+        asking = asyncio.ensure_future(hop("q", Call()))
+        await asyncio.sleep(5)
+        assert upstream.running == 2
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        await asyncio.sleep(0)
+        assert upstream.running == 0
+
+    run_virtual(leave())

@@ -1,0 +1,47 @@
+"""Filters on metadata."""
+
+from typing import Any
+
+import pytest
+
+from rushhour.errors import Rejected
+from rushhour.hops.metadata_filter import metadata_test
+
+
+@pytest.mark.parametrize(
+    ("wanted", "metadata", "passes"),
+    [
+        ({}, {"file": "a"}, True),
+        ({"file": "a"}, {"file": "a"}, True),
+        ({"file": "a"}, {"file": "b"}, False),
+        ({"file": "a"}, {}, False),
+        ({"file": "a", "page": 3}, {"file": "a", "page": 3.0}, True),
+        ({"file": "a", "page": 3}, {"file": "a", "page": 4}, False),
+        ({"page": {"$eq": 3}}, {"page": 3}, True),
+        ({"file": {"$in": ["a", "b"]}}, {"file": "b"}, True),
+        ({"file": {"$in": []}}, {"file": "b"}, False),
+        ({"draft": True}, {"draft": 1}, False),
+        ({"draft": 1}, {"draft": True}, False),
+        ({"draft": True}, {"draft": True}, True),
+        ({"page": 3}, {"page": "3"}, False),
+    ],
+)
+def test_equality_and_membership(wanted: dict[str, Any], metadata: dict[str, Any], passes: bool) -> None:
+    """All keys must hold; a truth value is no number."""
+    assert metadata_test(wanted)(metadata) is passes
+
+
+@pytest.mark.parametrize(
+    ("wanted", "named"),
+    [
+        ({"$or": []}, r"\$or"),
+        ({"page": {"$gt": 3}}, r"\$gt"),
+        ({"page": {"$in": "abc"}}, r"\$in"),
+        ({"page": None}, "None"),
+        ({"page": {"$in": [[1]]}}, r"\[1\]"),
+    ],
+)
+def test_what_is_not_supported_is_named(wanted: dict[str, Any], named: str) -> None:
+    """A filter that cannot be obeyed is refused, never ignored."""
+    with pytest.raises(Rejected, match=named):
+        metadata_test(wanted)
