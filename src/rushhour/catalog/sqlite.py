@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from rushhour.catalog import lexical, publication
 from rushhour.catalog.contract import Chunk, Collection, File, LexicalMatch
 from rushhour.catalog.publication import CHUNK_COLUMNS, FILE_COLUMNS
@@ -31,6 +33,7 @@ class SqliteCatalog:
 
     def __init__(self, file: SqliteFile) -> None:
         self._file = file
+        self._frequencies = lexical.Frequencies()
 
     @classmethod
     async def open(cls, path: Path) -> SqliteCatalog:
@@ -82,7 +85,7 @@ class SqliteCatalog:
 
     async def lexical(self, collection: str, query: str, top_k: int) -> list[LexicalMatch]:
         """BM25 over the visible chunks, best first; any text is a valid query."""
-        return await self._file.read(_lexical, collection, query, top_k)
+        return await self._file.read(_lexical, collection, query, top_k, self._frequencies)
 
     async def aclose(self) -> None:
         """Finish writes and release the file."""
@@ -195,15 +198,21 @@ def _chunks(connection: sqlite3.Connection, collection: str, ids: Sequence[str])
     for first in range(0, len(ids), _IDS_A_STATEMENT):
         some = ids[first : first + _IDS_A_STATEMENT]
         columns = ", ".join(f"chunks.{column}" for column in CHUNK_COLUMNS.split(", "))
-        rows = connection.execute(
-            f"SELECT files.name, {columns} FROM chunks JOIN files ON files.key = chunks.file "  # noqa: S608  # constants
+        rows = connection.execute(  # one JSON text, for the reason that `lexical` gives
+            f"SELECT json_group_array(json_array(files.name, {columns})) "  # noqa: S608  # constants
+            "FROM chunks JOIN files ON files.key = chunks.file "
             f"WHERE chunks.collection = ? AND chunks.id IN ({', '.join('?' * len(some))})",
             (key, *some),
-        )
-        found.update((row[1], publication.chunk_of(row[0], row[1:])) for row in rows)
+        ).fetchone()[0]
+        found.update((row[1], publication.chunk_of(row[0], row[1:])) for row in msgspec.json.decode(rows))
     return {name: found[name] for name in ids if name in found}
 
 
-def _lexical(connection: sqlite3.Connection, collection: str, query: str, top_k: int) -> list[LexicalMatch]:
-    key, chunks = _key(connection, collection), _collection(connection, collection).chunks
-    return lexical.search(connection, key, chunks, query, top_k)
+def _lexical(
+    connection: sqlite3.Connection, collection: str, query: str, top_k: int, frequencies: lexical.Frequencies
+) -> list[LexicalMatch]:
+    row = connection.execute("SELECT key, version, chunks FROM collections WHERE name = ?", (collection,)).fetchone()
+    if row is None:
+        raise _unknown(connection, collection)
+    key, version, chunks = row
+    return lexical.search(connection, key, chunks, query, top_k, frequencies.at(key, version))

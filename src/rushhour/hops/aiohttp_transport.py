@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from typing import cast
 
 import aiohttp
 from yarl import URL
@@ -125,14 +126,16 @@ class AiohttpStream:
     async def gather(self, seconds: float) -> None:
         """Leave what arrives in the socket for a while, so that one read takes it together."""
         connection = self._response.connection
-        if connection is None or connection.protocol is None:  # all of it is here
+        # uvloop's transports are no subclasses of asyncio's, but have all of their methods
+        transport = cast("asyncio.ReadTransport | None", connection.transport if connection else None)
+        if transport is None or not transport.is_reading():  # all of it is here, or more than was read
             return
-        protocol = connection.protocol
-        protocol.pause_reading()
+        transport.pause_reading()
         try:
             await asyncio.sleep(seconds)
         finally:
-            protocol.resume_reading()
+            if not transport.is_closing():
+                transport.resume_reading()
 
     async def aclose(self) -> None:
         """Let go: a body read to its end frees the connection for others, any other is aborted."""

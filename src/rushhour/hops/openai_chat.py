@@ -21,9 +21,12 @@ _HEADERS = {"content-type": "application/json", "accept": "text/event-stream"}
 _LARGEST_REFUSAL = 64 * 1024
 
 
-GATHER_S = 0.1
-"""After the first text, how long tokens gather before they are passed on. A provider sends each token in a packet of
-its own; ten updates a second look the same to a reader and cost a fraction of the CPU (measured: a half in all)."""
+GATHER_S = 0.008
+LEAST_GATHER_S = 0.05
+MOST_GATHER_S = 0.25
+"""After the first text, tokens gather for a moment before they are passed on: a provider sends each in a packet of its
+own, and passing on each costs several times the CPU. A reader sees no difference between twenty updates a second and
+eighty; in a rush hour, with a hundred streams open, there are four."""
 
 
 class OpenAIChat:
@@ -31,8 +34,8 @@ class OpenAIChat:
 
     A call returns once the first text has arrived, within `timeout_s` seconds in all: until then every failure
     raises from the call, where it can be retried. Afterwards each read may take `read_timeout_s`, and a stream
-    that is cut raises TruncatedStream, ConnectionLost or AttemptTimeout. Tokens gather for `gather_s` before they are
-    passed on (0: each at once). `max_tokens_key` is the name that the
+    that is cut raises TruncatedStream, ConnectionLost or AttemptTimeout. Tokens gather for `gather_s` times the number of
+    open streams, within bounds, before they are passed on (0: each at once). `max_tokens_key` is the name that the
     model knows the limit by: reasoning models of OpenAI take only `max_completion_tokens`.
     """
 
@@ -51,6 +54,7 @@ class OpenAIChat:
         self._timeout_s = timeout_s
         self._read_timeout_s = timeout_s if read_timeout_s is None else read_timeout_s
         self._gather_s = gather_s
+        self._open_streams = 0
         self._max_tokens_key = max_tokens_key
 
     async def __call__(self, request: ChatRequest, call: Call) -> Stream[ChatDelta]:
@@ -63,7 +67,19 @@ class OpenAIChat:
                 f"No first token of {self.model} came from {self._transport.peer.host} within "
                 f"{self._timeout_s:g} s. {self._transport.peer.setting('TIMEOUT_S')} says how long that may take."
             ) from None
-        return Stream(answer, answer.aclose)
+        self._open_streams += 1
+        stream = Stream(answer, answer.aclose)
+        stream.on_close(self._closed)
+        return stream
+
+    def _closed(self, _error: BaseException | None) -> None:
+        self._open_streams -= 1
+
+    def _gathering_s(self) -> float:
+        """Seconds that tokens gather now: the busier, the longer."""
+        if not self._gather_s:
+            return 0.0
+        return min(max(self._gather_s * self._open_streams, LEAST_GATHER_S), MOST_GATHER_S)
 
     async def _open(self, request: ChatRequest, call: Call) -> ChatStream:
         upstream = await self._transport.stream(
@@ -78,7 +94,7 @@ class OpenAIChat:
             emit_limits(upstream.headers, call)
             if not _streams(upstream):
                 await self._refuse(upstream)
-            answer = ChatStream(upstream, self._transport.peer, self.model, request, call, self._gather_s)
+            answer = ChatStream(upstream, self._transport.peer, self.model, request, call, self._gathering_s)
             await answer.first()
         except BaseException:
             await upstream.aclose()

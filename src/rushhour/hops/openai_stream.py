@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -56,13 +57,19 @@ class ChatStream:
     """
 
     def __init__(
-        self, upstream: ByteStream, peer: Peer, model: str, request: ChatRequest, call: Call, gather_s: float = 0.0
+        self,
+        upstream: ByteStream,
+        peer: Peer,
+        model: str,
+        request: ChatRequest,
+        call: Call,
+        gathering_s: Callable[[], float],
     ) -> None:
         self._upstream = upstream
         self._peer = peer
         self._model = model
         self._call = call
-        self._gather_s = gather_s
+        self._gathering_s = gathering_s
         self._parser = SseParser()
         self._ready: deque[ChatDelta] = deque()
         self._finish_reason: str | None = None
@@ -85,8 +92,8 @@ class ChatStream:
             if self._whole:
                 await self._finish_body()
                 raise StopAsyncIteration
-            if self._gather_s:
-                await self._upstream.gather(self._gather_s)
+            if pause := self._gathering_s():
+                await self._upstream.gather(pause)
             await self._read()
         return self._ready.popleft()
 

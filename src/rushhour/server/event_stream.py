@@ -8,6 +8,7 @@ tells how the queue stands, or at least that we are alive, before a proxy gives 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from types import TracebackType
 
@@ -17,7 +18,6 @@ from rushhour.flow.call import Event
 from rushhour.flow.policies.pace import Queued
 from rushhour.server.contract import Metrics
 
-TICK_S = 1.0
 EVENT_STREAM = b"text/event-stream; charset=utf-8"
 START = {
     "type": "http.response.start",
@@ -42,6 +42,7 @@ class EventStream:
         self._started = False
         self._wrote_at = -math.inf
         self._news = b""
+        self._told = asyncio.Event()
 
     def emit(self, event: Event) -> None:
         """Count an event, and tell the client of it if it is about the queue."""
@@ -51,6 +52,7 @@ class EventStream:
                 event.position,
                 math.ceil(event.eta * 1000),
             )
+            self._told.set()
 
     async def write(self, data: bytes) -> None:
         """Send some events, after the headers."""
@@ -81,6 +83,9 @@ class EventStream:
         loop = asyncio.get_running_loop()
         await asyncio.sleep(self._commit_after)
         while True:
-            if self._news or loop.time() - self._wrote_at >= self._comment_every:
+            if self._news or loop.time() >= self._wrote_at + self._comment_every:
                 await self.write(self._news or b": waiting\n\n")
-            await asyncio.sleep(min(TICK_S, self._comment_every))
+            self._told.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(self._wrote_at + self._comment_every):
+                    await self._told.wait()

@@ -263,11 +263,27 @@ async def test_a_body_that_does_not_end_costs_half_a_second(provider: Provider, 
 async def test_the_first_text_is_passed_on_at_once_and_later_ones_gather(
     provider: Provider, arriving: Arriving
 ) -> None:
-    """Nobody waits for the first word; after it the socket is read twenty times a second."""
+    """Nobody waits for the first word; after it a lone reader's socket is read twenty times a second."""
     body = arriving([event("Hi"), event(" there"), STOP, DONE])
     loop = asyncio.get_running_loop()
-    arrived: list[tuple[str, float]] = []
-    async with await OpenAIChat(provider(body), "m", gather_s=0.05)(ASK, Call()) as stream:
-        async for delta in stream:
-            arrived.append((delta.text, round(loop.time(), 3)))
+    async with await OpenAIChat(provider(body), "m")(ASK, Call()) as stream:
+        arrived = [(delta.text, round(loop.time(), 3)) async for delta in stream]
     assert arrived == [("Hi", 0.0), (" there", 0.05), ("", 0.15)]
+
+
+async def test_tokens_gather_longer_while_many_streams_are_open(provider: Provider, arriving: Arriving) -> None:
+    """In a rush hour updates come four times a second, and often again when it is over."""
+    bodies = [arriving([event("Hi"), event(" there"), STOP, DONE]) for _ in range(101)]
+    chat = OpenAIChat(provider(*bodies), "m")
+    loop = asyncio.get_running_loop()
+    streams = [await chat(ASK, Call()) for _ in bodies]
+
+    await anext(streams[0])
+    await anext(streams[0])
+    assert loop.time() == pytest.approx(0.25)
+
+    for stream in streams[1:]:
+        await stream.aclose()
+    await anext(streams[0])
+    assert loop.time() == pytest.approx(0.35)
+    await streams[0].aclose()
