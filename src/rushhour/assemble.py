@@ -57,6 +57,10 @@ from rushhour.rag.retrieve import Retriever, RetrieveSettings
 from rushhour.rag.tokens import counted_by
 from rushhour.settings import OPENAI, ChatSettings, EmbedSettings, Settings, VectorSettings
 
+CHAT_IS_LATE = 0.98
+"""Past this quantile of the times to the first token a chat call may be hedged: later than for cheap hops, since each
+hedge pays for a prompt."""
+
 Watch = Callable[[Event], None]
 Check = Callable[[], Awaitable[str]]
 
@@ -183,6 +187,7 @@ def _embed_hop(
         size=lambda text: len(text.text) / 4 + 1,
         watch=watch,
         hop="embed",
+        spacing_s=settings.spacing_s if settings.provider != "local" else 0.0,
     )
     closing.push_async_callback(batch.aclose)
     reuse = Reuse(_equal_texts, LruCache(settings.cache) if settings.cache else None)
@@ -221,7 +226,7 @@ def _chat_hop(chat: Chat, settings: ChatSettings) -> Hop[ChatRequest, Stream[Cha
     pace = Pace(_quota(settings, settings.rpm, settings.tpm), _chat_cost)
     hedge: tuple[Policy, ...] = ()
     if settings.hedge:
-        hedge = (Hedge(pace.take_spare, HedgeSettings(quantile=1 - settings.hedge, share=settings.hedge)),)
+        hedge = (Hedge(pace.take_spare, HedgeSettings(quantile=CHAT_IS_LATE, share=settings.hedge)),)
     others: tuple[tuple[str, Hop[Any, Any]], ...] = ()
     if settings.provider != "extractive":
         others = (("extractive", Extractive()),)

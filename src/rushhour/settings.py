@@ -55,7 +55,8 @@ class EmbedSettings(_Provider):
     dimensions: Annotated[int, Field(ge=1, le=65_536)] | None = None
     rpm: Positive | None = None
     tpm: Positive | None = None
-    concurrency: Count = 4
+    concurrency: Count = 8
+    spacing_s: Annotated[float, Field(ge=0, le=5)] = 0.075
     max_inputs: Annotated[int, Field(ge=1, le=2048)] = 256
     cache: Annotated[int, Field(ge=0, le=10_000_000)] = 20_000
     price_in: Dollars = 0.0
@@ -77,7 +78,7 @@ class ChatSettings(_Provider):
     concurrency: Count = 1000
     timeout_s: Seconds = 60.0
     max_tokens: Count = 512
-    hedge: Annotated[float, Field(ge=0, le=0.2)] = 0.02
+    hedge: Annotated[float, Field(ge=0, le=0.2)] = 0.03
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     price_in: Dollars = 0.0
     price_cached_in: Dollars | None = None

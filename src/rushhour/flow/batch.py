@@ -11,6 +11,7 @@ request stands alone and fails alone.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -59,6 +60,9 @@ class Parcel(Generic[Q, R]):
 class Batch(Generic[Q, R]):
     """Carries single requests in calls of up to `max_items` whose sizes add up to at most `max_size`.
 
+    `spacing_s` is the least time between two departures: a lone request goes at once, and in a rush each carrier
+    collects what arrived meanwhile, where several free slots would otherwise leave with one request each.
+
     `ship` does one call for many requests and returns as many replies, in order; `policies` stand round it. `watch`
     is told the events of the shared calls. Use `parcel_cost` as the pacer's cost.
     """
@@ -72,6 +76,7 @@ class Batch(Generic[Q, R]):
         size: Callable[[Q], float],
         watch: Callable[[Event], None] = ignore,
         hop: str = "",
+        spacing_s: float = 0.0,
     ) -> None:
         if max_items < 1 or max_size <= 0:
             raise ValueError(f"a batch of at most {max_items} items and size {max_size} could carry nothing")
@@ -82,6 +87,8 @@ class Batch(Generic[Q, R]):
         self._size = size
         self._watch = watch
         self._hop = hop
+        self._spacing = spacing_s
+        self._next_departure = -math.inf
         self._waiting: dict[Lane, FairQueue[_Rider[Q, R]]] = {lane: FairQueue() for lane in Lane}
         self._waiting_size = 0.0
         self._collecting: dict[Lane, Parcel[Q, R]] = {}
@@ -147,6 +154,7 @@ class Batch(Generic[Q, R]):
             self._watch(event)
 
         try:
+            await self._keep_distance()
             await self._carry(parcel, Call(tenant="batch", lane=parcel.lane, emit=note, hop=self._hop))
         except (Rejected, TooLarge) as cause:
             self._split(parcel, cause)
@@ -161,6 +169,13 @@ class Batch(Generic[Q, R]):
         finally:
             self._close(parcel)
             _account(parcel, tuple(events))
+
+    async def _keep_distance(self) -> None:
+        now = asyncio.get_running_loop().time()
+        departure = max(now, self._next_departure)
+        self._next_departure = departure + self._spacing
+        if departure > now:
+            await asyncio.sleep(departure - now)
 
     async def _send(self, parcel: Parcel[Q, R], call: Call) -> None:
         """Load the parcel, now that its turn has come, and make the one call for all who ride."""

@@ -233,3 +233,17 @@ def test_everyone_gets_their_own_reply_whatever_happens(seed: int, items: int, a
         assert ship.peak <= at_once
 
     run_virtual(chaos())
+
+
+async def test_departures_keep_their_distance_in_a_rush() -> None:
+    """A lone request goes at once; of a crowd each carrier takes what arrived since the last one left."""
+    ship = Scripted(shout, forever=True, seconds=1)
+    embed: Batch[str, str] = Batch(ship, max_items=100, max_size=1000, size=len, spacing_s=0.1)
+    calls = []
+    for n in range(40):
+        calls.append(asyncio.ensure_future(embed(f"q{n}", Call())))
+        await asyncio.sleep(0.01)
+    await asyncio.gather(*calls)
+
+    assert ship.requests[0] == ["q0"]
+    assert ship.asked_at == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4])

@@ -24,7 +24,7 @@ class HedgeSettings:
 
     quantile: float = 0.95
     share: float = 0.05
-    burst: float = 5.0
+    burst: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +57,14 @@ class Hedge:
         first = _start(inner, request, call)
         racers = {first}
         try:
+            await asyncio.wait(racers, timeout=delay)
             while not first.done() and len(racers) == 1:
-                await asyncio.wait(racers, timeout=delay)
-                delay = max(delay / 4, 0.01)  # late, but no room for a second call: look again soon
-                if not first.done() and self._budget >= 1 and self._spare(request):
+                if self._budget >= 1 and self._spare(request):
                     self._budget -= 1
                     call.emit(Hedged(call.hop, loop.time() - begun))
                     racers.add(_start(inner, request, call))
+                else:  # late, but no room for a second call: look again soon
+                    await asyncio.wait(racers, timeout=delay / 4)
             winner = await _first_answer(racers)
             self._latency.add(loop.time() - begun)
             racers.discard(winner)
