@@ -10,10 +10,12 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rushhour.catalog.contract import Catalog
 from rushhour.catalog.sqlite import SqliteCatalog
+from rushhour.errors import SettingsError
 from rushhour.flow.batch import Batch
 from rushhour.flow.call import Call, Event, Hop, Policy, ignore, named, stack
 from rushhour.flow.ledger.contract import Cost
@@ -343,9 +345,16 @@ def _quota(
     return MemoryQuota(Limits(rpm, tpm, settings.burst_s, settings.use))
 
 
-def _data_dir(settings: Settings) -> Any:
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    return settings.data_dir
+def _data_dir(settings: Settings) -> Path:
+    folder = settings.data_dir
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as cause:
+        raise SettingsError(
+            f"The data directory {folder} cannot be made ({cause.strerror}); set RUSHHOUR_DATA_DIR to a folder that "
+            "rushhour can write to."
+        ) from cause
+    return folder
 
 
 def _retrieve_settings(settings: Settings) -> RetrieveSettings:

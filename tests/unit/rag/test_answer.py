@@ -61,7 +61,7 @@ def engine(
         Scripted([Match("a", 0.9), Match("orphan", 0.8), Match("c", 0.2)], forever=True),
         RetrieveSettings(**settings),
     )
-    return Answerer(retriever, chat, "model-x", {}), chat  # type: ignore[arg-type]
+    return Answerer(retriever, chat, "model-x", {}), chat
 
 
 async def read(stream: Stream[Piece]) -> tuple[Sources, str, Answer]:
