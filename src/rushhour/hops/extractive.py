@@ -74,7 +74,10 @@ class Extractive:
 
 
 def best_sentences(question: str, passages: Sequence[Passage]) -> list[str]:
-    """Return the sentences to answer with, cited and in document order; one that says so if there are none."""
+    """Return the sentences to answer with, cited; one that says so if there are none.
+
+    The passage of the best one comes first; within a passage they stand in its order.
+    """
     asked = _terms(_stems(question)) | _quoted(question)
     candidates = [one for passage in passages for one in _candidates(passage, asked)]
     weights = _weights(asked, _names(question), candidates)
@@ -84,7 +87,8 @@ def best_sentences(question: str, passages: Sequence[Passage]) -> list[str]:
     chosen = _choose(candidates)
     if _covered(chosen, weights) < _LEAST_COVERED:
         return [NO_ANSWER]
-    chosen.sort(key=lambda one: (one.passage.number, one.position))
+    best_first = list(dict.fromkeys(one.passage.number for one in chosen))
+    chosen.sort(key=lambda one: (best_first.index(one.passage.number), one.position))
     return [f"{one.text} [{one.passage.number}]" for one in chosen]
 
 
