@@ -3,43 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from rushhour.flow.call import Call, Event
+from rushhour.flow.allowance import Allowance, LimitHeaders, LimitsSeen
+from rushhour.flow.call import Call
 from rushhour.hops.durations import number, span
 
-
-@dataclass(frozen=True, slots=True)
-class Allowance:
-    """One limit of a provider: how much in all, how much is left, seconds until it is full again.
-
-    OpenAI's `reset` is the time until full of a continuous bucket, so (limit, remaining, reset) tell its depth
-    and its rate. What a provider leaves out, or writes wrongly, is None.
-    """
-
-    limit: float | None = None
-    remaining: float | None = None
-    reset_s: float | None = None
-
-    @property
-    def spent(self) -> bool:
-        """Whether the provider says that nothing is left."""
-        return self.remaining is not None and self.remaining <= 0
-
-
-@dataclass(frozen=True, slots=True)
-class LimitHeaders:
-    """The limits on requests and on tokens that one reply stated."""
-
-    requests: Allowance | None = None
-    tokens: Allowance | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LimitsSeen(Event):
-    """A provider stated its limits; pacing may learn from it."""
-
-    limits: LimitHeaders
+__all__ = ["Allowance", "LimitHeaders", "LimitsSeen", "emit_limits", "limit_headers"]
 
 
 def limit_headers(headers: Mapping[str, str]) -> LimitHeaders | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from rushhour.errors import DeadlineExceeded, QueueFull, Throttled, WouldMissDeadline
+from rushhour.flow.allowance import Allowance, LimitHeaders, LimitsSeen
 from rushhour.flow.call import Call, Event, Lane, stack
 from rushhour.flow.ledger.contract import Cost
 from rushhour.flow.ledger.memory import Limits, MemoryQuota
@@ -206,3 +207,57 @@ def test_absurd_limits_are_refused(rpm: float) -> None:
     """Limits of zero, below zero or beyond reason are named in the error."""
     with pytest.raises(ValueError, match="requests_per_minute"):
         Limits(rpm)
+
+
+def told(remaining: float, limit: float = 60) -> LimitsSeen:
+    """Say how many requests the provider has left."""
+    return LimitsSeen("chat", LimitHeaders(requests=Allowance(limit, remaining, None)))
+
+
+class Telling:
+    """A provider that answers after a while and says what was left when the call came in."""
+
+    def __init__(self, *remaining: float, limit: float = 60) -> None:
+        self.remaining = list(remaining)
+        self.limit = limit
+        self.asked_at: list[float] = []
+
+    async def __call__(self, request: object, call: Call) -> str:
+        """Answer, stating the limit while the script lasts."""
+        loop = asyncio.get_running_loop()
+        self.asked_at.append(loop.time())
+        await asyncio.sleep(0.5)
+        if self.remaining:
+            call.emit(told(self.remaining.pop(0), self.limit))
+        return "ok"
+
+
+async def test_what_the_provider_did_not_count_comes_back() -> None:
+    """The provider says that its bucket is full still: who would have waited for ours to refill goes at once."""
+    provider = Telling(*[60] * 30)
+    asked = stack(provider, pace(burst_s=60))
+    await asyncio.gather(*(asked(n, Call()) for n in range(30)))
+    await asyncio.gather(*(asked(n, Call()) for n in range(55)))
+
+    assert provider.asked_at[30:] == pytest.approx([0.5] * 55)
+
+
+async def test_somebody_else_on_the_same_account_is_seen() -> None:
+    """The provider says that its bucket is emptier than ours: we slow down before it has to say 429."""
+    provider = Telling(0)
+    asked = stack(provider, pace(burst_s=60))
+    await asked("first", Call())
+    await asyncio.gather(*(asked(n, Call()) for n in range(3)))
+
+    assert provider.asked_at[1] >= 3.0
+    assert provider.asked_at[2] - provider.asked_at[1] == pytest.approx(1.0)
+
+
+async def test_another_limit_than_the_configured_one_is_not_believed() -> None:
+    """A proxy's or another model's headers do not confuse the pacer."""
+    provider = Telling(0, limit=999)
+    asked = stack(provider, pace(burst_s=60))
+    await asked("first", Call())
+    await asyncio.gather(*(asked(n, Call()) for n in range(3)))
+
+    assert provider.asked_at[1:] == pytest.approx([0.5] * 3)

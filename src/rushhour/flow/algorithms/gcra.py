@@ -44,6 +44,10 @@ class Gcra:
         """Forget all burst credit: the provider says its bucket is empty."""
         self._tat = max(self._tat, now + self.burst / self.rate)
 
+    def correct(self, available: float, now: float) -> None:
+        """Believe somebody who knows better how much could be taken at once."""
+        self._tat = now + (self.burst - min(available, self.burst)) / self.rate
+
     def available(self, now: float) -> float:
         """Units that could be taken at once; negative while in debt."""
         return self.burst - max(0.0, self._tat - now) * self.rate

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from rushhour.flow.allowance import LimitHeaders
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:
@@ -12,6 +14,15 @@ class Cost:
 
     requests: float = 1.0
     tokens: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """When a call left, and what had been taken until then, itself included."""
+
+    at: float
+    requests: float
+    tokens: float
 
 
 class Quota(Protocol):
@@ -31,6 +42,14 @@ class Quota(Protocol):
 
     def exhaust(self, now: float) -> None:
         """Forget burst credit up to `now` (which may lie ahead): the provider says it is used up."""
+        ...
+
+    def mark(self, now: float) -> Mark:
+        """Return what has been sent by now, for `learn` when the reply to it comes."""
+        ...
+
+    def learn(self, seen: LimitHeaders, since: Mark, now: float) -> None:
+        """Believe what the provider says is left, as of the call that left at `since`."""
         ...
 
     def price(self, cost: Cost) -> float:

@@ -6,7 +6,11 @@ import math
 from dataclasses import dataclass
 
 from rushhour.flow.algorithms.gcra import Gcra
-from rushhour.flow.ledger.contract import Cost
+from rushhour.flow.allowance import Allowance, LimitHeaders
+from rushhour.flow.ledger.contract import Cost, Mark
+
+MARGIN_S = 0.05
+"""Seconds' worth of the limit left alone when a bucket's level is learned: calls overtake each other on their way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,9 @@ class MemoryQuota:
     """The whole limit for this one process."""
 
     def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._taken_requests = 0.0
+        self._taken_tokens = 0.0
         self._requests = _bucket(limits.requests_per_minute, limits, at_least=1.0)
         self._tokens = _bucket(limits.tokens_per_minute, limits, at_least=0.0)
 
@@ -48,6 +55,8 @@ class MemoryQuota:
 
     def take(self, cost: Cost, now: float) -> None:
         """Debit both dimensions."""
+        self._taken_requests += cost.requests
+        self._taken_tokens += cost.tokens
         if self._requests:
             self._requests.take(cost.requests, now)
         if self._tokens:
@@ -55,6 +64,8 @@ class MemoryQuota:
 
     def give_back(self, cost: Cost) -> None:
         """Credit both dimensions."""
+        self._taken_requests -= cost.requests
+        self._taken_tokens -= cost.tokens
         if self._requests:
             self._requests.give_back(cost.requests)
         if self._tokens:
@@ -66,6 +77,21 @@ class MemoryQuota:
             if bucket:
                 bucket.exhaust(now)
 
+    def mark(self, now: float) -> Mark:
+        """Return what has been taken by now."""
+        return Mark(now, self._taken_requests, self._taken_tokens)
+
+    def learn(self, seen: LimitHeaders, since: Mark, now: float) -> None:
+        """Set the buckets to what the provider says is left in its own, less what was sent since it said so.
+
+        So calls that the provider did not count come back, somebody else's use of the same account is seen, and its
+        full rate is used without going over it. A limit other than the configured one is not believed.
+        """
+        requests = self._taken_requests - since.requests
+        tokens = self._taken_tokens - since.tokens
+        _learn(self._requests, seen.requests, self._limits.requests_per_minute, requests, since.at, now)
+        _learn(self._tokens, seen.tokens, self._limits.tokens_per_minute, tokens, since.at, now)
+
     def price(self, cost: Cost) -> float:
         """Seconds of the scarcer dimension."""
         requests = cost.requests / self._requests.rate if self._requests else 0.0
@@ -76,6 +102,17 @@ class MemoryQuota:
         """Return the smaller credit of both dimensions."""
         buckets = [bucket for bucket in (self._requests, self._tokens) if bucket]
         return min((bucket.available(now) / bucket.rate for bucket in buckets), default=math.inf)
+
+
+def _learn(
+    bucket: Gcra | None, told: Allowance | None, limit: float | None, sent: float, since: float, now: float
+) -> None:
+    if bucket is None or limit is None or told is None or told.remaining is None or told.limit is None:
+        return
+    if abs(told.limit - limit) > 0.01 * limit:
+        return
+    left = min(told.remaining + (now - since) * limit / 60, bucket.burst) - sent
+    bucket.correct(left - MARGIN_S * bucket.rate, now)
 
 
 def _bucket(per_minute: float | None, limits: Limits, at_least: float) -> Gcra | None:

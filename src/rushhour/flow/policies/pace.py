@@ -11,11 +11,12 @@ import asyncio
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rushhour.errors import DeadlineExceeded, QueueFull, Throttled, WouldMissDeadline
 from rushhour.flow.algorithms.fair_queue import Entry, FairQueue
+from rushhour.flow.allowance import LimitsSeen
 from rushhour.flow.call import Call, Event, Hop
 from rushhour.flow.ledger.contract import Cost, Quota
 
@@ -90,10 +91,23 @@ class Pace:
         """Wait for a turn, then go; a 429 closes the gate and is raised for `Retry` to bring back."""
         await self._turn(request, call)
         try:
-            return await inner(request, call)
+            return await inner(request, replace(call, emit=self._listening(call)))
         except Throttled as cause:
             self._close_gate(cause, call)
             raise
+
+    def _listening(self, call: Call) -> Callable[[Event], None]:
+        """Learn from what the reply says about the limit, and pass on all that is told."""
+        loop = asyncio.get_running_loop()
+        mark = self._quota.mark(loop.time())
+
+        def emit(event: Event) -> None:
+            if isinstance(event, LimitsSeen):
+                self._quota.learn(event.limits, mark, loop.time())
+                self._serve()
+            call.emit(event)
+
+        return emit
 
     def waiting(self) -> int:
         """How many calls wait now."""

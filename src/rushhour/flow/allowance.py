@@ -1,0 +1,40 @@
+"""A provider's limits as its replies state them; adapters read them, the pacer learns from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rushhour.flow.call import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """One limit of a provider: how much in all, how much is left, seconds until it is full again.
+
+    OpenAI's `reset` is the time until full of a continuous bucket, so (limit, remaining, reset) tell its depth
+    and its rate. What a provider leaves out, or writes wrongly, is None.
+    """
+
+    limit: float | None = None
+    remaining: float | None = None
+    reset_s: float | None = None
+
+    @property
+    def spent(self) -> bool:
+        """Whether the provider says that nothing is left."""
+        return self.remaining is not None and self.remaining <= 0
+
+
+@dataclass(frozen=True, slots=True)
+class LimitHeaders:
+    """The limits on requests and on tokens that one reply stated."""
+
+    requests: Allowance | None = None
+    tokens: Allowance | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsSeen(Event):
+    """A provider stated its limits; pacing may learn from it."""
+
+    limits: LimitHeaders
