@@ -108,7 +108,8 @@ async def assemble(settings: Settings, watch: Watch = ignore) -> AsyncIterator[S
         embed = _embed_hop(embedder, settings.embed, watch, closing)
         vectors = _vector_hops(store, settings.vectors, watch, closing)
         answer_hop = _chat_hop(chat, settings.chat)
-        retrieve = Retriever(catalog, embed, vectors.query, _retrieve_settings(settings))
+        found = LruCache(settings.retrieval.cache) if settings.retrieval.cache else None
+        retrieve = Retriever(catalog, embed, vectors.query, _retrieve_settings(settings), found)
         name = embedder_name(settings.embed, embedder)
         yield System(
             settings=settings,

@@ -111,6 +111,7 @@ class RetrievalSettings(_Section):
     top_k: Annotated[int, Field(ge=1, le=100)] = 8
     candidates: Annotated[int, Field(ge=1, le=1000)] = 50
     context_tokens: Annotated[int, Field(ge=100, le=1_000_000)] = 4000
+    cache: Annotated[int, Field(ge=0, le=1_000_000)] = 2000
 
 
 class ChunkSettings(_Section):

@@ -9,6 +9,7 @@ from rushhour.catalog.contract import Catalog, Chunk
 from rushhour.errors import RushhourError
 from rushhour.flow.call import Call, Hop
 from rushhour.flow.policies.fallback import Degraded, is_down
+from rushhour.flow.policies.reuse import Cache, Reused
 from rushhour.hops.contract import Match, Passage, Text, Vector, VectorQuery
 from rushhour.rag.fuse import score_fusion
 
@@ -26,7 +27,10 @@ class RetrieveSettings:
 
 
 class Retriever:
-    """Finds passages in one collection. Without embedder or vector store it goes on with BM25 alone, and says so."""
+    """Finds passages in one collection. Without embedder or vector store it goes on with BM25 alone, and says so.
+
+    `found` keeps what was found for a question as long as the collection does not change; lesser finds are not kept.
+    """
 
     def __init__(
         self,
@@ -34,29 +38,40 @@ class Retriever:
         embed: Hop[Text, Vector],
         query: Hop[VectorQuery, list[Match]],
         settings: RetrieveSettings | None = None,
+        found: Cache | None = None,
     ) -> None:
         self._catalog = catalog
         self._embed = embed
         self._query = query
         self._settings = settings or RetrieveSettings()
+        self._found = found
 
     async def __call__(self, collection: str, question: str, call: Call, top_k: int | None = None) -> list[Passage]:
         """Return numbered passages, best first; an empty list means that nothing matches at all.
 
         Raises UnknownCollection before anything is spent.
         """
-        # One after the other: the lexical side takes two milliseconds, and knows whether the collection exists before
-        # anything is paid for.
+        wanted = top_k or self._settings.top_k
+        version = (await self._catalog.collection(collection)).version
+        key = (collection, version, question, wanted)
+        if self._found is not None and (kept := self._found.get(key)) is not None:
+            call.emit(Reused("retrieve", "cache"))
+            return list(kept)
         lexical = await self._lexical(collection, question)
         dense = await self._dense(collection, question, call)
-        fused = score_fusion(dense, lexical)
-        return await self._passages(collection, fused, top_k or self._settings.top_k)
+        if dense is None:
+            return await self._passages(collection, score_fusion({}, lexical), wanted)
+        passages = await self._passages(collection, score_fusion(dense, lexical), wanted)
+        if self._found is not None and passages:
+            self._found.put(key, tuple(passages))
+        return passages
 
     async def _lexical(self, collection: str, question: str) -> dict[str, float]:
         hits = await self._catalog.lexical(collection, question, self._settings.candidates)
         return {hit.id: hit.score for hit in hits}
 
-    async def _dense(self, collection: str, question: str, call: Call) -> dict[str, float]:
+    async def _dense(self, collection: str, question: str, call: Call) -> dict[str, float] | None:
+        """Return cosines by id, or None where the answer has to do without."""
         try:
             vector = await self._embed(Text(question, "query"), call)
             hits = await self._query(VectorQuery(collection, vector, self._settings.candidates), call)
@@ -64,7 +79,7 @@ class Retriever:
             if not is_down(cause):
                 raise
             call.emit(Degraded("retrieve", "lexical_only", cause))
-            return {}
+            return None
         return {hit.id: hit.score for hit in hits}
 
     async def _passages(self, collection: str, fused: Mapping[str, float], top_k: int) -> list[Passage]:

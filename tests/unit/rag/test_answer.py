@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rushhour.catalog.contract import Chunk, LexicalMatch
+from rushhour.catalog.contract import Chunk, Collection, LexicalMatch
 from rushhour.errors import InvalidRequest, Rejected, Unavailable, UnknownCollection
 from rushhour.flow.call import Call
+from rushhour.flow.policies.reuse import LruCache
 from rushhour.flow.stream import Stream
 from rushhour.hops.contract import ChatDelta, Match, Usage
 from rushhour.rag.answer import NOTHING_FOUND, Answerer
@@ -29,12 +30,19 @@ class Shelf:
             for n, name in enumerate(("a", "b", "c"))
             if name not in stale
         }
+        self.version = 1
+        self.searches = 0
         self.hits = [LexicalMatch("b", 9.0), LexicalMatch("a", 3.0)]
 
+    async def collection(self, name: str) -> Collection:
+        """Know one collection."""
+        if name != "manual":
+            raise UnknownCollection(f"no collection {name}")
+        return Collection(name, "embedder", self.version)
+
     async def lexical(self, collection: str, query: str, top_k: int) -> list[LexicalMatch]:
-        """Return the scripted hits; know one collection."""
-        if collection != "manual":
-            raise UnknownCollection(f"no collection {collection}")
+        """Return the scripted hits."""
+        self.searches += 1
         return self.hits
 
     async def chunks(self, collection: str, ids: Sequence[str]) -> dict[str, Chunk]:
@@ -60,6 +68,7 @@ def engine(
         embed or Scripted(VECTOR, forever=True),
         Scripted([Match("a", 0.9), Match("orphan", 0.8), Match("c", 0.2)], forever=True),
         RetrieveSettings(**settings),
+        LruCache(10),
     )
     return Answerer(retriever, chat, "model-x", {}), chat
 
@@ -193,3 +202,33 @@ async def test_cancelled_while_retrieving_leaves_nothing_behind() -> None:
     await asyncio.sleep(0)
 
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_what_was_found_is_kept_until_the_collection_changes() -> None:
+    """The same question again costs no search; a new version of the collection does."""
+    shelf = Shelf()
+    ask, _ = engine(shelf, Scripted(*[Stream(written("Yes [1].")) for _ in range(3)]))
+
+    _, _, first = await read(await ask(Question("manual", "q"), Call()))
+    _, _, again = await read(await ask(Question("manual", "q"), Call()))
+    assert again.passages == first.passages
+    assert again.receipt["hops"]["retrieve"] == {"reused": "cache"}
+    assert shelf.searches == 1
+
+    shelf.version = 2
+    await read(await ask(Question("manual", "q"), Call()))
+    assert shelf.searches == 2
+
+
+async def test_what_was_found_without_the_embedder_is_not_kept() -> None:
+    """When it is back, the same question gets its better answer."""
+    shelf = Shelf()
+    embed = Scripted(Unavailable("down"), VECTOR)
+    ask, _ = engine(shelf, Scripted(*[Stream(written("Yes [1].")) for _ in range(2)]), embed)
+
+    _, _, lesser = await read(await ask(Question("manual", "q"), Call()))
+    _, _, better = await read(await ask(Question("manual", "q"), Call()))
+
+    assert lesser.receipt["degraded"] == ["lexical_only"]
+    assert better.receipt["degraded"] == []
+    assert len(better.passages) == 3

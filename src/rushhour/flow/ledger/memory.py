@@ -44,6 +44,7 @@ class MemoryQuota:
         self._limits = limits
         self._taken_requests = 0.0
         self._taken_tokens = 0.0
+        self._learned_at = -math.inf
         self._requests = _bucket(limits.requests_per_minute, limits, at_least=1.0)
         self._tokens = _bucket(limits.tokens_per_minute, limits, at_least=0.0)
 
@@ -87,6 +88,9 @@ class MemoryQuota:
         So calls that the provider did not count come back, somebody else's use of the same account is seen, and its
         full rate is used without going over it. A limit other than the configured one is not believed.
         """
+        if since.at < self._learned_at:  # a slower reply with older news
+            return
+        self._learned_at = since.at
         requests = self._taken_requests - since.requests
         tokens = self._taken_tokens - since.tokens
         _learn(self._requests, seen.requests, self._limits.requests_per_minute, requests, since.at, now)
