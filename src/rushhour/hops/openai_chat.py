@@ -21,7 +21,7 @@ _HEADERS = {"content-type": "application/json", "accept": "text/event-stream"}
 _LARGEST_REFUSAL = 64 * 1024
 
 
-GATHER_S = 0.008
+GATHER_S = 0.01
 LEAST_GATHER_S = 0.05
 MOST_GATHER_S = 0.25
 """After the first text, tokens gather for a moment before they are passed on: a provider sends each in a packet of its

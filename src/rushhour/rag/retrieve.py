@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,6 +17,11 @@ from rushhour.rag.fuse import score_fusion
 
 CHARACTERS_PER_TOKEN = 4
 """An estimate for English; only the budget of the prompt depends on it."""
+
+
+VERSION_HOLDS_S = 0.25
+"""How long a collection's version is taken to hold. What is kept belongs to one version whole, so the worst that can
+happen is the old version a quarter of a second longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,7 @@ class Retriever:
         self._query = query
         self._settings = settings or RetrieveSettings()
         self._found = found
+        self._versions: dict[str, tuple[float, int]] = {}
 
     async def __call__(self, collection: str, question: str, call: Call, top_k: int | None = None) -> list[Passage]:
         """Return numbered passages, best first; an empty list means that nothing matches at all.
@@ -52,8 +60,7 @@ class Retriever:
         Raises UnknownCollection before anything is spent.
         """
         wanted = top_k or self._settings.top_k
-        version = (await self._catalog.collection(collection)).version
-        key = (collection, version, question, wanted)
+        key = (collection, await self._version(collection), question, wanted)
         if self._found is not None and (kept := self._found.get(key)) is not None:
             call.emit(Reused("retrieve", "cache"))
             return list(kept)
@@ -65,6 +72,15 @@ class Retriever:
         if self._found is not None and passages:
             self._found.put(key, tuple(passages))
         return passages
+
+    async def _version(self, collection: str) -> int:
+        """Return the collection's version, as of a moment ago at most."""
+        now = asyncio.get_running_loop().time()
+        until, version = self._versions.get(collection, (-math.inf, 0))
+        if now >= until:
+            version = (await self._catalog.collection(collection)).version
+            self._versions[collection] = (now + VERSION_HOLDS_S, version)
+        return version
 
     async def _lexical(self, collection: str, question: str) -> dict[str, float]:
         hits = await self._catalog.lexical(collection, question, self._settings.candidates)

@@ -216,6 +216,7 @@ async def test_what_was_found_is_kept_until_the_collection_changes() -> None:
     assert shelf.searches == 1
 
     shelf.version = 2
+    await asyncio.sleep(0.25)
     await read(await ask(Question("manual", "q"), Call()))
     assert shelf.searches == 2
 
