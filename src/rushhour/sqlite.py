@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,7 +23,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 BUSY_TIMEOUT_MS = 15_000
-"""How long a statement waits for another process's transaction."""
+"""How long a statement, and the opening of a file, wait for another process's transaction."""
+
+BUSY_POLL_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +141,7 @@ def _open(path: Path, schema: Schema) -> sqlite3.Connection:
     except sqlite3.DatabaseError as cause:
         raise SettingsError(f"{path} cannot be opened: {cause}. {remedy}") from cause
     try:
-        _prepare(connection, path, schema)
+        _prepare_in_turn(connection, path, schema)
     except sqlite3.DatabaseError as cause:
         connection.close()
         raise SettingsError(f"{path} cannot be used as the {schema.name}: {cause}. {remedy}") from cause
@@ -146,6 +149,18 @@ def _open(path: Path, schema: Schema) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _prepare_in_turn(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
+    """Prepare the file, and begin again while others do so: SQLite refuses the switch to WAL at once, busy or not."""
+    give_up = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            return _prepare(connection, path, schema)
+        except sqlite3.OperationalError as busy:
+            if busy.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                raise
+            time.sleep(BUSY_POLL_S)  # in a thread of its own
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:

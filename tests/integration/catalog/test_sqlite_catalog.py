@@ -1,6 +1,7 @@
 """What is SQLite's own: files that cannot be used, several processes, closing."""
 
 import asyncio
+import contextlib
 import sqlite3
 import subprocess
 import sys
@@ -67,6 +68,21 @@ async def test_many_open_a_new_file_at_once(tmp_path: Path) -> None:
         assert await opened[0].collections() == []
     finally:
         await asyncio.gather(*(catalog.aclose() for catalog in opened))
+
+
+async def test_another_process_is_writing_to_the_new_file(tmp_path: Path) -> None:
+    """SQLite answers "locked" at once while somebody else writes to a file that is not in WAL yet: we wait our turn."""
+    path = tmp_path / "c.sqlite3"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        asyncio.get_running_loop().call_later(0.1, other.execute, "ROLLBACK")
+
+        catalog = await SqliteCatalog.open(path)
+
+    try:
+        assert await catalog.collections() == []
+    finally:
+        await catalog.aclose()
 
 
 async def test_a_directory_is_no_catalog(tmp_path: Path) -> None:
