@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ R = TypeVar("R")
 BUSY_TIMEOUT_MS = 15_000
 """How long a statement, and the opening of a file, wait for another process's transaction."""
 
-BUSY_POLL_S = 0.01
+BUSY_POLL_MS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +58,12 @@ class SqliteFile:
     @classmethod
     async def open(cls, path: Path, schema: Schema, readers: int = 2) -> SqliteFile:
         """Open or create the file and bring its schema up to date; raises SettingsError naming path and remedy."""
-        connection = await asyncio.to_thread(_open, path, schema)
-        return cls(path, connection, readers)
+        for _ in range(BUSY_TIMEOUT_MS // BUSY_POLL_MS):  # SQLite refuses the switch to WAL at once, busy or not
+            connection = await asyncio.to_thread(_open, path, schema)
+            if connection is not None:
+                return cls(path, connection, readers)
+            await asyncio.sleep(BUSY_POLL_MS / 1000)
+        raise Unavailable(f"{path} has been locked by another process for {BUSY_TIMEOUT_MS / 1000:.0f} s.")
 
     async def write(
         self, work: Callable[Concatenate[sqlite3.Connection, P], R], *args: P.args, **kwargs: P.kwargs
@@ -128,7 +131,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _open(path: Path, schema: Schema) -> sqlite3.Connection:
+def _open(path: Path, schema: Schema) -> sqlite3.Connection | None:
+    """Return a connection to the file, with its tables; None while another process is busy making them."""
     remedy = "Set RUSHHOUR_DATA_DIR to a folder that rushhour can write to."
     if path.is_dir():
         raise SettingsError(f"{path} is a directory, but rushhour keeps its {schema.name} in a file there. {remedy}")
@@ -141,26 +145,16 @@ def _open(path: Path, schema: Schema) -> sqlite3.Connection:
     except sqlite3.DatabaseError as cause:
         raise SettingsError(f"{path} cannot be opened: {cause}. {remedy}") from cause
     try:
-        _prepare_in_turn(connection, path, schema)
+        _prepare(connection, path, schema)
     except sqlite3.DatabaseError as cause:
         connection.close()
+        if cause.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+            return None
         raise SettingsError(f"{path} cannot be used as the {schema.name}: {cause}. {remedy}") from cause
     except SettingsError:
         connection.close()
         raise
     return connection
-
-
-def _prepare_in_turn(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:
-    """Prepare the file, and begin again while others do so: SQLite refuses the switch to WAL at once, busy or not."""
-    give_up = time.monotonic() + BUSY_TIMEOUT_MS / 1000
-    while True:
-        try:
-            return _prepare(connection, path, schema)
-        except sqlite3.OperationalError as busy:
-            if busy.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
-                raise
-            time.sleep(BUSY_POLL_S)  # in a thread of its own
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, schema: Schema) -> None:

@@ -31,6 +31,7 @@ from rushhour.server.incoming import Keys
 from rushhour.server.models import Models
 from rushhour.server.options import ServerOptions
 
+CHAT_PATH = "/v1/chat/completions"
 CONSOLE_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; "
     "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -42,15 +43,16 @@ def create_app(
 ) -> FastAPI:
     """Build the application round an engine; `app.state.drain` is how `rushhour.server.run.serve` takes it down."""
     drain, keys = Drain(), Keys(options.api_keys)
+    chat = ChatCompletions(engine, options, metrics, keys, drain)
     app = FastAPI(
         title="rushhour",
         version=options.version,
         description="Ask collections of documents through OpenAI's chat API; answers come with citations.",
-        middleware=[Middleware(Edge, metrics=metrics)],
+        middleware=[Middleware(Edge, metrics=metrics, hot={("POST", CHAT_PATH): chat})],
         exception_handlers={HTTPException: _in_our_shape},
         redirect_slashes=False,
         redoc_url=None,
-        routes=[_chat_route(ChatCompletions(engine, options, metrics, keys, drain))],
+        routes=[_chat_route(chat)],
     )
     app.state.drain = drain
     models = Models(catalog, keys)
@@ -87,7 +89,7 @@ def _chat_route(serve: ASGIApp) -> APIRoute:
     (schema,), components = msgspec.json.schema_components([CompletionRequest])
     body = {"required": True, "content": {"application/json": {"schema": _inlined(schema, components)}}}
     return _AsgiRoute(
-        "/v1/chat/completions",
+        CHAT_PATH,
         create_chat_completion,
         serve,
         methods=["POST"],

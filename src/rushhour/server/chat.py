@@ -8,8 +8,7 @@ from starlette.types import Receive, Scope, Send
 
 from rushhour.errors import TruncatedStream
 from rushhour.flow.call import Call
-from rushhour.flow.stream import Stream
-from rushhour.rag.contract import Answer, Ask, Delta, Piece
+from rushhour.rag.contract import Answer, Ask, Delta
 from rushhour.server.completion_reply import DONE, Completion
 from rushhour.server.completion_request import Asked, parse
 from rushhour.server.contract import Metrics
@@ -64,23 +63,21 @@ class ChatCompletions:
         completion = Completion(asked.question.collection, asked.include_usage)
         async with EventStream(send, self._metrics, options.commit_after_s, options.comment_every_s) as out:
             pieces = await self._engine(asked.question, Call(call.tenant, call.deadline, emit=out.emit))
-            answer = await self._send_pieces(pieces, completion, out)
-            last = completion.closing(answer)
+            answer: Answer | None = None
+            opening = completion.opening()  # goes with the first words: one write, one packet
+            async with pieces:
+                async for piece in pieces:
+                    if isinstance(piece, Delta):
+                        await out.write(opening + completion.delta(piece.text))
+                        opening = b""
+                    elif isinstance(piece, Answer):
+                        answer = piece
+            answer = _complete(answer)
+            last = opening + completion.closing(answer)
             if asked.include_usage:
                 last += completion.usage(answer)
             await out.end(last + DONE)
         return answer
-
-    async def _send_pieces(self, pieces: Stream[Piece], completion: Completion, out: EventStream) -> Answer:
-        answer: Answer | None = None
-        async with pieces:
-            await out.write(completion.opening())
-            async for piece in pieces:
-                if isinstance(piece, Delta):
-                    await out.write(completion.delta(piece.text))
-                elif isinstance(piece, Answer):
-                    answer = piece
-        return _complete(answer)
 
 
 def _complete(answer: Answer | None) -> Answer:

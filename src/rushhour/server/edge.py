@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Mapping
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,11 +24,15 @@ log = structlog.get_logger("rushhour.server")
 
 
 class Edge:
-    """ASGI middleware: whatever is raised behind it becomes what a client can still be told."""
+    """ASGI middleware: whatever is raised behind it becomes what a client can still be told.
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    Requests for a `(method, path)` of `hot` go there at once; the framework's layers behind it see all others.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, hot: Mapping[tuple[str, str], ASGIApp] | None = None) -> None:
         self._app = app
         self._metrics = metrics
+        self._hot = hot or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on and see it to its end."""
@@ -39,8 +44,9 @@ class Edge:
         response = _Response(send)
         scope.setdefault("state", {})["request_id"] = response.request_id
         self._metrics.request_began()
+        hot = self._hot.get((scope["method"], scope["path"]))
         try:
-            await self._app(scope, receive, response.send)
+            await (hot or self._app)(scope, receive, response.send)
         except ClientGone:
             response.status = CLIENT_GONE
         except RushhourError as error:
@@ -49,7 +55,7 @@ class Edge:
             log.exception("unexpected error", request_id=response.request_id, path=scope["path"])
             await self._fail(response, error)
         finally:
-            route = getattr(scope.get("route"), "path", "unknown")
+            route = scope["path"] if hot else getattr(scope.get("route"), "path", "unknown")
             self._metrics.request_ended(route, response.status, loop.time() - begun)
 
     async def _fail(self, response: _Response, error: Exception) -> None:

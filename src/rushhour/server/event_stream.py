@@ -59,15 +59,19 @@ class EventStream:
         async with self._writing:
             self._wrote_at = asyncio.get_running_loop().time()
             self._news = b""
-            if not self._started:
-                await self._send(START)
-                self._started = True
+            await self._start()
             await self._send({"type": "http.response.body", "body": data, "more_body": True})
 
     async def end(self, data: bytes) -> None:
         """Send the last events and end the response."""
         async with self._writing:
+            await self._start()
             await self._send({"type": "http.response.body", "body": data, "more_body": False})
+
+    async def _start(self) -> None:
+        if not self._started:
+            await self._send(START)
+            self._started = True
 
     async def __aenter__(self) -> EventStream:
         self._comments = asyncio.get_running_loop().create_task(self._break_silence())

@@ -104,18 +104,27 @@ class Conversation:
 def _short(text: str) -> str:
     if text.startswith(":"):
         return text.strip()
-    chunk = json.loads(text.split("\n\n")[0].removeprefix("data: "))
+    events = text.removesuffix("\n\n").split("\n\n")
+    return " ".join(filter(None, map(_event, events)))
+
+
+def _event(text: str) -> str:
+    data = text.removeprefix("data: ")
+    if data == "[DONE]":
+        return data
+    chunk = json.loads(data)
     if "error" in chunk:
         return f"error {chunk['error']['code']}"
     choice = chunk["choices"][0]
-    done = " [DONE]" if "[DONE]" in text else ""
-    return f"{choice['delta'].get('content', '')}{choice['finish_reason'] or ''}{done}"
+    return (
+        f"{choice['delta'].get('role', '')} {choice['delta'].get('content', '')}{choice['finish_reason'] or ''}".strip()
+    )
 
 
 async def test_quick_answers_have_no_comments() -> None:
     """Who is answered within the first second hears nothing but the answer."""
     talk = await Conversation(Slow(start=0.5)).ask(stream=True)
-    assert talk.said() == [(0.5, ""), (0.5, "Be"), (0.5, "cause."), (0.5, "stop [DONE]")]
+    assert talk.said() == [(0.5, "assistant Be"), (0.5, "cause."), (0.5, "stop [DONE]")]
     assert talk.headers[b"content-type"].startswith(b"text/event-stream")
 
 
@@ -126,7 +135,7 @@ async def test_a_long_wait_is_told() -> None:
         (1, ": queued position=12 eta_ms=3400"),
         (6, ": waiting"),
         (11, ": waiting"),
-        (13, ""),
+        (13, "assistant Be"),
     ]
     assert talk.said()[-1] == (13, "stop [DONE]")
 
@@ -134,7 +143,7 @@ async def test_a_long_wait_is_told() -> None:
 async def test_silence_within_an_answer_is_filled() -> None:
     """A model that thinks between two words does not cost us the connection."""
     talk = await Conversation(Slow(pause=8)).ask(stream=True)
-    assert talk.said() == [(0, ""), (0, "Be"), (5, ": waiting"), (8, "cause."), (8, "stop [DONE]")]
+    assert talk.said() == [(0, "assistant Be"), (5, ": waiting"), (8, "cause."), (8, "stop [DONE]")]
 
 
 async def test_an_early_refusal_is_a_status() -> None:
