@@ -128,6 +128,10 @@ class FairQueue(Generic[T]):
     def __len__(self) -> int:
         return self._lanes[0].length + self._lanes[1].length
 
+    def backlog(self) -> float:
+        """Cost of all that wait."""
+        return self._lanes[0].backlog + self._lanes[1].backlog
+
     def push(self, entry: Entry[T]) -> None:
         """Let an entry wait."""
         self._order += 1

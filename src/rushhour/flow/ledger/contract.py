@@ -1,4 +1,8 @@
-"""What a pacer asks of a quota, wherever the quota is kept."""
+"""What a pacer asks of a quota, wherever the quota is kept: in this process, or shared by all replicas.
+
+Everything here is synchronous: a quota that has to ask somebody answers from what it was granted before, asks in the
+background, and wakes its pacer when the answer is there.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +29,27 @@ class Mark:
     tokens: float
 
 
+class Waiters(Protocol):
+    """The pacer, as its quota sees it."""
+
+    def serve(self) -> None:
+        """Look again at who may go: the quota changed."""
+        ...
+
+    def backlog(self) -> float:
+        """Cost of all that waits, in seconds of the limit, as `Quota.price` tells it."""
+        ...
+
+
 class Quota(Protocol):
     """Permission to send. Times are event-loop seconds; nothing here waits."""
 
+    def attach(self, waiters: Waiters) -> None:
+        """Remember whom to wake when more may be sent than the last `wait` told."""
+        ...
+
     def wait(self, cost: Cost, now: float) -> float:
-        """Seconds until this cost would be admitted; 0 means now."""
+        """Seconds until this cost may be admitted, or until it is worth asking again; 0 means now."""
         ...
 
     def take(self, cost: Cost, now: float) -> None:
@@ -40,16 +60,20 @@ class Quota(Protocol):
         """Credit what was taken but not sent."""
         ...
 
-    def exhaust(self, now: float) -> None:
-        """Forget burst credit up to `now` (which may lie ahead): the provider says it is used up."""
-        ...
-
     def mark(self, now: float) -> Mark:
-        """Return what has been sent by now, for `learn` when the reply to it comes."""
+        """Return what has been sent by now, for what is learned when the reply to it comes."""
         ...
 
     def learn(self, seen: LimitHeaders, since: Mark, now: float) -> None:
         """Believe what the provider says is left, as of the call that left at `since`."""
+        ...
+
+    def succeeded(self, since: Mark, now: float) -> None:
+        """The call that left at `since` was served."""
+        ...
+
+    def throttled(self, since: Mark, until: float, now: float) -> None:
+        """The call that left at `since` met a 429, and nothing may go before `until`: there is no burst credit then."""
         ...
 
     def price(self, cost: Cost) -> float:

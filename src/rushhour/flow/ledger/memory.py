@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from rushhour.flow.algorithms.gcra import Gcra
 from rushhour.flow.allowance import Allowance, LimitHeaders
-from rushhour.flow.ledger.contract import Cost, Mark
+from rushhour.flow.ledger.contract import Cost, Mark, Waiters
 
 MARGIN_S = 0.05
 """Seconds' worth of the limit left alone when a bucket's level is learned: calls overtake each other on their way."""
@@ -48,6 +48,9 @@ class MemoryQuota:
         self._requests = _bucket(limits.requests_per_minute, limits, at_least=1.0)
         self._tokens = _bucket(limits.tokens_per_minute, limits, at_least=0.0)
 
+    def attach(self, waiters: Waiters) -> None:
+        """Wake nobody: what `wait` tells holds."""
+
     def wait(self, cost: Cost, now: float) -> float:
         """Seconds until every dimension admits its part."""
         requests = self._requests.wait(cost.requests, now) if self._requests else 0.0
@@ -72,11 +75,14 @@ class MemoryQuota:
         if self._tokens:
             self._tokens.give_back(cost.tokens)
 
-    def exhaust(self, now: float) -> None:
-        """Empty both buckets."""
+    def throttled(self, since: Mark, until: float, now: float) -> None:
+        """Empty both buckets until then."""
         for bucket in (self._requests, self._tokens):
             if bucket:
-                bucket.exhaust(now)
+                bucket.exhaust(until)
+
+    def succeeded(self, since: Mark, now: float) -> None:
+        """Learn nothing: the limits are known."""
 
     def mark(self, now: float) -> Mark:
         """Return what has been taken by now."""

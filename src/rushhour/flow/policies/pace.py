@@ -18,7 +18,7 @@ from rushhour.errors import DeadlineExceeded, QueueFull, Throttled, WouldMissDea
 from rushhour.flow.algorithms.fair_queue import Entry, FairQueue
 from rushhour.flow.allowance import LimitsSeen
 from rushhour.flow.call import Call, Event, Hop
-from rushhour.flow.ledger.contract import Cost, Quota
+from rushhour.flow.ledger.contract import Cost, Mark, Quota
 
 CostOf = Callable[[Any], Cost]
 
@@ -86,25 +86,29 @@ class Pace:
         self._random = rng or random.Random()
         self._gate = -math.inf
         self._timer: asyncio.TimerHandle | None = None
+        quota.attach(self)
 
     async def __call__(self, request: Any, call: Call, inner: Hop[Any, Any]) -> Any:
         """Wait for a turn, then go; a 429 closes the gate and is raised for `Retry` to bring back."""
         await self._turn(request, call)
+        loop = asyncio.get_running_loop()
+        left = self._quota.mark(loop.time())
         try:
-            return await inner(request, replace(call, emit=self._listening(call)))
+            reply = await inner(request, replace(call, emit=self._listening(call, left)))
         except Throttled as cause:
-            self._close_gate(cause, call)
+            self._close_gate(cause, left, call)
             raise
+        self._quota.succeeded(left, loop.time())
+        return reply
 
-    def _listening(self, call: Call) -> Callable[[Event], None]:
+    def _listening(self, call: Call, left: Mark) -> Callable[[Event], None]:
         """Learn from what the reply says about the limit, and pass on all that is told."""
         loop = asyncio.get_running_loop()
-        mark = self._quota.mark(loop.time())
 
         def emit(event: Event) -> None:
             if isinstance(event, LimitsSeen):
-                self._quota.learn(event.limits, mark, loop.time())
-                self._serve()
+                self._quota.learn(event.limits, left, loop.time())
+                self.serve()
             call.emit(event)
 
         return emit
@@ -112,6 +116,10 @@ class Pace:
     def waiting(self) -> int:
         """How many calls wait now."""
         return len(self._queue)
+
+    def backlog(self) -> float:
+        """Cost of all that wait, in seconds of the limit."""
+        return self._queue.backlog()
 
     def predict(self, cost: Cost, call: Call, now: float) -> float:
         """Seconds a call of this cost would wait, were it to join now: what the doors tell before anything is spent."""
@@ -138,7 +146,7 @@ class Pace:
             call.emit(Admitted(call.hop, 0.0))
             return
         entry = self._join(request, cost, call, begun)
-        self._serve()
+        self.serve()
         try:
             await entry.item.go
         except asyncio.CancelledError:
@@ -172,9 +180,9 @@ class Pace:
         if waiting.taken is not None and not waiting.go.cancelled():
             self._quota.give_back(waiting.taken)
         self._queue.remove(entry)
-        self._serve()
+        self.serve()
 
-    def _serve(self) -> None:
+    def serve(self) -> None:
         """Let everyone go whose turn it is, and set the timer for the next."""
         loop = asyncio.get_running_loop()
         if self._timer:
@@ -188,7 +196,7 @@ class Pace:
             cost = self._cost(waiting.request)
             pause = max(self._gate - now, self._quota.wait(cost, now))
             if pause > 0:
-                self._timer = loop.call_at(now + pause, self._serve)
+                self._timer = loop.call_at(now + pause, self.serve)
                 return
             self._quota.take(cost, now)
             waiting.taken = cost
@@ -200,14 +208,14 @@ class Pace:
         if not entry.item.go.done():
             entry.item.go.set_exception(DeadlineExceeded("The request's deadline passed in the queue."))
 
-    def _close_gate(self, cause: Throttled, call: Call) -> None:
+    def _close_gate(self, cause: Throttled, left: Mark, call: Call) -> None:
         """Hold the hop until the advised time; the provider's bucket is empty then, so no burst follows."""
         now = asyncio.get_running_loop().time()
         advised = self._settings.backoff_s if cause.retry_after is None else max(cause.retry_after, 0.0)
         until = now + advised * self._random.uniform(1.0, 1.0 + self._settings.gate_jitter)
+        self._quota.throttled(left, until, now)
         if until <= self._gate:
             return
         self._gate = until
-        self._quota.exhaust(until)
         call.emit(Gated(call.hop, until - now))
-        self._serve()
+        self.serve()
