@@ -2,7 +2,8 @@
 
 Whether a call may go is the quota's business, who goes next the queue's. A 429 closes a gate for the whole hop until
 the advised time (rule 1): every waiting call is slowed by it, not just the one that met it. A call whose predicted
-wait exceeds its deadline is refused on arrival with the time after which it would fit (rule 5).
+wait exceeds its deadline is refused on arrival with the time after which it would fit (rule 5). Where calls in flight
+are capped too, the pacer admits only into free room, so that one queue decides who goes next, whatever is scarce.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +21,7 @@ from rushhour.flow.algorithms.fair_queue import Entry, FairQueue
 from rushhour.flow.allowance import LimitsSeen
 from rushhour.flow.call import Call, Event, Hop
 from rushhour.flow.ledger.contract import Cost, Mark, Quota
+from rushhour.flow.room import Room
 
 CostOf = Callable[[Any], Cost]
 
@@ -64,12 +67,16 @@ class _Waiting:
     """A call in the queue; the future is resolved when it may go."""
 
     request: Any
+    cost: Cost
     go: asyncio.Future[None]
     taken: Cost | None = None
 
 
 class Pace:
-    """Rate limit and queue of one hop. `cost` is asked when a call is about to go, so a batch may grow until then."""
+    """Rate limit and queue of one hop; `room` is the cap on calls in flight that stands right behind it.
+
+    `cost` is asked on arrival, or, if `grows`, at each look: a batch takes people on until it goes.
+    """
 
     def __init__(
         self,
@@ -78,15 +85,23 @@ class Pace:
         queue: FairQueue[Any] | None = None,
         settings: PaceSettings | None = None,
         rng: random.Random | None = None,
+        room: Room | None = None,
+        *,
+        grows: bool = False,
     ) -> None:
         self._quota = quota
         self._cost = cost
+        self._grows = grows
         self._queue: FairQueue[_Waiting] = FairQueue() if queue is None else queue
         self._settings = settings or PaceSettings()
         self._random = rng or random.Random()
+        self._room = room
+        self._promised: dict[str, float] = {}
         self._gate = -math.inf
         self._timer: asyncio.TimerHandle | None = None
         quota.attach(self)
+        if room:
+            room.attach(self.serve)
 
     async def __call__(self, request: Any, call: Call, inner: Hop[Any, Any]) -> Any:
         """Wait for a turn, then go; a 429 closes the gate and is raised for `Retry` to bring back."""
@@ -123,10 +138,24 @@ class Pace:
 
     def predict(self, cost: Cost, call: Call, now: float) -> float:
         """Seconds a call of this cost would wait, were it to join now: what the doors tell before anything is spent."""
-        own = self._quota.price(cost)
-        ahead = self._queue.ahead_of(call.tenant, own, call.lane)
-        gate = max(0.0, self._gate - now)
-        return gate + max(0.0, ahead + own - self._quota.credit(max(now, self._gate)))
+        own = self._price(cost)
+        ahead = self._queue.ahead_of(call.tenant, own, call.lane) + self._promised_before(call.tenant, own)
+        wait = ahead + own - self._quota.credit(max(now, self._gate))
+        if self._room and (self._queue or not self._room.free()):
+            wait = max(wait, ahead + self._room.pace())
+        return max(0.0, self._gate - now) + max(0.0, wait)
+
+    @contextmanager
+    def promise(self, cost: Cost, call: Call) -> Iterator[None]:
+        """Count a call that will join soon in what others are told; leave when it joins."""
+        own = self._price(cost)
+        self._promised[call.tenant] = self._promised.get(call.tenant, 0.0) + own
+        try:
+            yield
+        finally:
+            self._promised[call.tenant] -= own
+            if self._promised[call.tenant] < 1e-9:
+                del self._promised[call.tenant]
 
     def take_spare(self, request: Any) -> bool:
         """Debit one more call if the limit has room for it at this moment; never while anybody waits."""
@@ -137,12 +166,21 @@ class Pace:
         self._quota.take(cost, now)
         return True
 
+    def _price(self, cost: Cost) -> float:
+        """Seconds that the hop is busy with a call of this cost, by whatever is scarcest."""
+        return max(self._quota.price(cost), self._room.pace() if self._room else 0.0)
+
+    def _promised_before(self, tenant: str, own: float) -> float:
+        """Cost of promised calls that fair turns would serve first."""
+        mine = self._promised.get(tenant, 0.0)
+        return mine + sum(min(theirs, mine + own) for other, theirs in self._promised.items() if other != tenant)
+
     async def _turn(self, request: Any, call: Call) -> None:
         loop = asyncio.get_running_loop()
         begun = loop.time()
         cost = self._cost(request)
-        if not self._queue and self._gate <= begun and not self._quota.wait(cost, begun):
-            self._quota.take(cost, begun)
+        if not self._queue and not self._obstacle(cost, begun):
+            self._admit(cost, begun)
             call.emit(Admitted(call.hop, 0.0))
             return
         entry = self._join(request, cost, call, begun)
@@ -153,6 +191,17 @@ class Pace:
             self._leave(entry)
             raise
         call.emit(Admitted(call.hop, loop.time() - begun))
+
+    def _obstacle(self, cost: Cost, now: float) -> float:
+        """Seconds until it is worth looking again whether this cost may go; infinite where a free permit will tell."""
+        if self._room and not self._room.free():
+            return math.inf
+        return max(self._gate - now, self._quota.wait(cost, now), 0.0)
+
+    def _admit(self, cost: Cost, now: float) -> None:
+        self._quota.take(cost, now)
+        if self._room:
+            self._room.reserve()
 
     def _join(self, request: Any, cost: Cost, call: Call, now: float) -> Entry[_Waiting]:
         eta = self.predict(cost, call, now)
@@ -168,8 +217,8 @@ class Pace:
                 f"{call.deadline - now:.1f} s; come back in {advice:.1f} s or allow a longer timeout.",
                 retry_after=advice,
             )
-        waiting = _Waiting(request, asyncio.get_running_loop().create_future())
-        entry = Entry(waiting, call.tenant, call.deadline, self._quota.price(cost), call.lane)
+        waiting = _Waiting(request, cost, asyncio.get_running_loop().create_future())
+        entry = Entry(waiting, call.tenant, call.deadline, self._price(cost), call.lane)
         call.emit(Queued(call.hop, len(self._queue), eta))
         self._queue.push(entry)
         return entry
@@ -179,6 +228,8 @@ class Pace:
         waiting = entry.item
         if waiting.taken is not None and not waiting.go.cancelled():
             self._quota.give_back(waiting.taken)
+            if self._room:
+                self._room.abandon()
         self._queue.remove(entry)
         self.serve()
 
@@ -193,13 +244,15 @@ class Pace:
             if waiting.go.done() or entry.deadline < now:
                 self._turn_away(entry)
                 continue
-            cost = self._cost(waiting.request)
-            pause = max(self._gate - now, self._quota.wait(cost, now))
+            if self._grows:
+                waiting.cost = self._cost(waiting.request)
+            pause = self._obstacle(waiting.cost, now)
             if pause > 0:
-                self._timer = loop.call_at(now + pause, self.serve)
+                if math.isfinite(pause):
+                    self._timer = loop.call_at(now + pause, self.serve)
                 return
-            self._quota.take(cost, now)
-            waiting.taken = cost
+            self._admit(waiting.cost, now)
+            waiting.taken = waiting.cost
             self._queue.pop()
             waiting.go.set_result(None)
 

@@ -1,0 +1,136 @@
+"""Settings become a running system: the only place that knows every concrete class.
+
+A new provider is one adapter file in `hops/` and one line in a registry below. The order of the policies round a hop
+is decided here and nowhere else (docs/decisions/0003-order-of-policies.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rushhour.assemble.chat import CHATS, chat_hop
+from rushhour.assemble.checks import Check, checks_of
+from rushhour.assemble.embed import EMBEDDERS, embed_hop, embedder_name
+from rushhour.assemble.ground import Ground, Watch
+from rushhour.assemble.vectors import STORES, VectorHops, vector_hops
+from rushhour.catalog.contract import Catalog
+from rushhour.catalog.sqlite import SqliteCatalog
+from rushhour.errors import SettingsError
+from rushhour.flow.call import Hop, ignore
+from rushhour.flow.policies.reuse import LruCache
+from rushhour.flow.stream import Stream
+from rushhour.hops.contract import Chat, ChatDelta, ChatRequest, EmbedTexts, Text, Vector
+from rushhour.hops.local_embed import LocalEmbed
+from rushhour.rag.answer import Answerer, AnswerSettings
+from rushhour.rag.chunk import Chunking
+from rushhour.rag.contract import Ask
+from rushhour.rag.ingest import Ingester
+from rushhour.rag.receipt import Price
+from rushhour.rag.retrieve import Retriever, RetrieveSettings
+from rushhour.rag.tokens import counted_by
+from rushhour.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """All of rushhour but its doors. `checks` reach each dependency once and say what they found."""
+
+    settings: Settings
+    catalog: Catalog
+    embed: Hop[Text, Vector]
+    embedder: str
+    vectors: VectorHops
+    chat: Hop[ChatRequest, Stream[ChatDelta]]
+    retrieve: Retriever
+    ask: Ask
+    ingester: Ingester
+    checks: Mapping[str, Check]
+
+
+@asynccontextmanager
+async def assemble(settings: Settings, watch: Watch = ignore) -> AsyncIterator[System]:
+    """Build the system and close all of it on the way out; `watch` is told the events that no single call owns.
+
+    Raises SettingsError where a provider's settings or files cannot be used.
+    """
+    async with AsyncExitStack() as closing:
+        data = await asyncio.to_thread(_data_dir, settings)
+        catalog = await SqliteCatalog.open(data / "catalog.sqlite3")
+        closing.push_async_callback(catalog.aclose)
+        ground = Ground(settings, closing, watch)
+        embedder = EMBEDDERS[settings.embed.provider](settings.embed, ground)
+        store = await STORES[settings.vectors.provider](ground)
+        chat = CHATS[settings.chat.provider](settings.chat, ground)
+        embed = embed_hop(embedder, settings.embed, ground)
+        vectors = vector_hops(store, settings.vectors, ground)
+        answer_hop = chat_hop(chat, settings.chat, ground)
+        found = LruCache(settings.retrieval.cache) if settings.retrieval.cache else None
+        retrieve = Retriever(catalog, embed, vectors.query, _retrieve_settings(settings), found)
+        name = embedder_name(settings.embed, embedder)
+        yield System(
+            settings=settings,
+            catalog=catalog,
+            embed=embed,
+            embedder=name,
+            vectors=vectors,
+            chat=answer_hop,
+            retrieve=retrieve,
+            ask=Answerer(
+                retrieve,
+                answer_hop,
+                chat.model,
+                _prices(settings, embedder, chat),
+                AnswerSettings(max_tokens=settings.chat.max_tokens),
+            ),
+            ingester=Ingester(
+                catalog,
+                vectors.upsert,
+                vectors.delete,
+                embed,
+                _chunking(settings, embedder),
+                name,
+                _prices(settings, embedder, chat),
+            ),
+            checks=checks_of(settings, catalog, embedder, store, chat),
+        )
+
+
+def _data_dir(settings: Settings) -> Path:
+    folder = settings.data_dir
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as cause:
+        raise SettingsError(
+            f"The data directory {folder} cannot be made ({cause.strerror}); set RUSHHOUR_DATA_DIR to a folder that "
+            "rushhour can write to."
+        ) from cause
+    return folder
+
+
+def _retrieve_settings(settings: Settings) -> RetrieveSettings:
+    wanted = settings.retrieval
+    return RetrieveSettings(wanted.top_k, wanted.candidates, wanted.context_tokens)
+
+
+def _prices(settings: Settings, embedder: EmbedTexts, chat: Chat) -> dict[str, Price]:
+    chosen = settings.chat
+    return {
+        embedder.model: Price(settings.embed.price_in),
+        chat.model: Price(chosen.price_in, chosen.price_cached_in, chosen.price_out),
+    }
+
+
+def _chunking(settings: Settings, embedder: EmbedTexts) -> Chunking:
+    """Count tokens as the local model does; for a provider's model an estimate must do."""
+    sizes = settings.chunks
+    if isinstance(embedder, LocalEmbed):
+
+        def count(text: str) -> int:
+            return counted_by(embedder.tokenizer())(text)  # its files are read by the first ingestion, not at the start
+
+        return Chunking(sizes.tokens, sizes.overlap, count, embedder.model)
+    return Chunking(sizes.tokens, sizes.overlap)

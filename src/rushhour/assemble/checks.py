@@ -1,0 +1,40 @@
+"""One cheap call to each dependency, without policies: a check reports, it does not wait."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from rushhour.catalog.contract import Catalog
+from rushhour.flow.call import Call
+from rushhour.hops.contract import Chat, ChatRequest, EmbedTexts, Message, Text, VectorStore
+from rushhour.settings import Settings
+
+Check = Callable[[], Awaitable[str]]
+
+
+def checks_of(
+    settings: Settings, catalog: Catalog, embedder: EmbedTexts, store: VectorStore, chat: Chat
+) -> dict[str, Check]:
+    """Return the checks by the name of what they reach; each says what it found, or raises."""
+
+    async def embed() -> str:
+        vector = (await embedder([Text("Is anybody there?", "query")], Call()))[0]
+        return f"{settings.embed.provider}, {embedder.model}: vectors of {vector.size} dimensions"
+
+    async def vectors() -> str:
+        collections = await catalog.collections()
+        stats = [await store.stats(collection.name, Call()) for collection in collections]
+        return f"{settings.vectors.provider}: {sum(one.records for one in stats)} vectors in {len(stats)} collections"
+
+    async def generate() -> str:
+        request = ChatRequest((Message("user", "Say yes."),), max_tokens=16, question="Say yes.")
+        async with await chat(request, Call()) as reply:
+            async for _delta in reply:
+                pass
+        return f"{settings.chat.provider}, {chat.model}: answers"
+
+    async def catalogue() -> str:
+        collections = await catalog.collections()
+        return f"{settings.data_dir}: {len(collections)} collections, {sum(c.chunks for c in collections)} chunks"
+
+    return {"catalog": catalogue, "embedder": embed, "vector store": vectors, "generator": generate}
