@@ -22,7 +22,11 @@ from rushhour.errors import SettingsError
 
 PREFIX = "RUSHHOUR_"
 CONFIG = "RUSHHOUR_CONFIG"
-API_KEYS = "RUSHHOUR_SERVER__API_KEYS"
+JSON_VARIABLES = {
+    "RUSHHOUR_SERVER__API_KEYS": '{"the-key": "the-tenant"}',
+    "RUSHHOUR_QUEUE__WEIGHTS": '{"the-tenant": 2}',
+    "RUSHHOUR_CHAT__FALLBACKS": '[{"model": "the-model"}]',
+}
 OPENAI = HttpUrl("https://api.openai.com/v1")
 
 Positive = Annotated[float, Field(gt=0, lt=1e12, allow_inf_nan=False)]
@@ -36,11 +40,15 @@ class _Section(BaseModel):
 
 
 class _Provider(_Section):
-    """What every hop to a provider needs: where, who, how fast, how many at once, how long."""
+    """What every hop to a provider needs: where, who, how fast, how many at once, how long.
+
+    If `adaptive`, fewer calls than `concurrency` are in flight while latency says that the provider is overloaded.
+    """
 
     base_url: HttpUrl | None = None
     api_key: SecretStr | None = None
     concurrency: Count = 64
+    adaptive: bool = True
     timeout_s: Seconds = 30.0
     burst_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
     use: Annotated[float, Field(gt=0, le=1)] = 0.99
@@ -68,11 +76,30 @@ class EmbedSettings(_Provider):
         return self
 
 
+class FallbackModel(_Section):
+    """A chat model that answers while those before it are down; what is left out is as for the first."""
+
+    model: Annotated[str, Field(min_length=1)]
+    base_url: HttpUrl | None = None
+    api_key: SecretStr | None = None
+    rpm: Positive | None = None
+    tpm: Positive | None = None
+    price_in: Dollars = 0.0
+    price_cached_in: Dollars | None = None
+    price_out: Dollars = 0.0
+
+
 class ChatSettings(_Provider):
-    """The generator."""
+    """The generator, and the chain of those that stand in for it.
+
+    `charged` is how the provider counts tokens against its limit: "openai" takes the larger of `max_tokens` and a
+    quarter of the prompt's characters, "tokens" the prompt's real tokens and `max_tokens`.
+    """
 
     provider: Literal["extractive", "openai"] = "extractive"
     model: str = ""
+    fallbacks: tuple[FallbackModel, ...] = ()
+    charged: Literal["openai", "tokens"] = "openai"
     rpm: Positive | None = None
     tpm: Positive | None = None
     concurrency: Count = 1000
@@ -114,6 +141,32 @@ class RetrievalSettings(_Section):
     cache: Annotated[int, Field(ge=0, le=1_000_000)] = 2000
 
 
+class AnswerSettings(_Section):
+    """Reuse of whole answers: of a tenant's equal questions to an unchanged collection, one is generated.
+
+    `cache` is how many are kept in this process (0: equal questions in flight are still joined).
+    """
+
+    reuse: bool = True
+    cache: Annotated[int, Field(ge=0, le=1_000_000)] = 1000
+    ttl_s: Annotated[float, Field(ge=0, le=30 * 86_400)] = 3600.0
+
+
+class QueueSettings(_Section):
+    """Who waits how: `weights` give tenants a larger share than 1, `background_share` is what ingestion always gets."""
+
+    max_waiting: Count = 10_000
+    weights: dict[str, Positive] = Field(default_factory=dict)
+    background_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
+
+
+class RedisSettings(_Section):
+    """One quota and one cache for all replicas; without a URL this process is the only one."""
+
+    url: SecretStr | None = None
+    prefix: Annotated[str, Field(min_length=1, max_length=100)] = "rushhour"
+
+
 class ChunkSettings(_Section):
     """Size of a chunk and overlap between neighbours, in tokens."""
 
@@ -150,6 +203,9 @@ class Settings(BaseSettings):
     chat: ChatSettings = ChatSettings()
     vectors: VectorSettings = VectorSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
+    answers: AnswerSettings = AnswerSettings()
+    queue: QueueSettings = QueueSettings()
+    redis: RedisSettings = RedisSettings()
     chunks: ChunkSettings = ChunkSettings()
     server: ServerSettings = ServerSettings()
 
@@ -195,7 +251,7 @@ def listed(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def _shown(value: object) -> str:
-    if isinstance(value, dict):  # keys of tenants
+    if isinstance(value, dict | tuple):  # keys of tenants, or of models
         return f"{len(value)} set" if value else ""
     return "" if value is None else str(value)
 
@@ -240,11 +296,11 @@ def _unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
 def _unreadable_variables(environment: Mapping[str, str]) -> Iterator[str]:
     """Find variables that must be JSON and are not: the library would stop at the first, without naming it."""
     for name, value in sorted(environment.items()):
-        if name.upper() == API_KEYS:
+        if example := JSON_VARIABLES.get(name.upper()):
             try:
                 json.loads(value)
             except json.JSONDecodeError as cause:
-                yield f'{name}: not valid JSON ({cause}); write it like {{"the-key": "the-tenant"}}'
+                yield f"{name}: not valid JSON ({cause}); write it like {example}"
 
 
 def _suggestion(name: str, known: list[str]) -> str:
