@@ -12,7 +12,7 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -53,7 +53,11 @@ class Call:
 
     def at(self, hop: str) -> Call:
         """Return this call as it enters a named hop."""
-        return replace(self, hop=hop)
+        return Call(self.tenant, self.deadline, self.lane, self.emit, hop)
+
+    def telling(self, emit: Callable[[Event], None]) -> Call:
+        """Return this call with another sink."""
+        return Call(self.tenant, self.deadline, self.lane, emit, self.hop)
 
 
 Hop: TypeAlias = Callable[[Q, Call], Awaitable[R]]

@@ -13,7 +13,7 @@ import math
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from rushhour.errors import DeadlineExceeded, QueueFull, Throttled, WouldMissDeadline
@@ -24,6 +24,10 @@ from rushhour.flow.ledger.contract import Cost, Mark, Quota
 from rushhour.flow.room import Room
 
 CostOf = Callable[[Any], Cost]
+
+TICK_S = 0.001
+"""The shortest timer: uvloop's clock has this resolution and rounds, so a shorter one would spin until the next tick.
+Nothing is lost by waking late: the quota remembers what became due."""
 
 
 def one_request(_request: Any) -> Cost:
@@ -109,7 +113,7 @@ class Pace:
         loop = asyncio.get_running_loop()
         left = self._quota.mark(loop.time())
         try:
-            reply = await inner(request, replace(call, emit=self._listening(call, left)))
+            reply = await inner(request, call.telling(self._listening(call, left)))
         except Throttled as cause:
             self._close_gate(cause, left, call)
             raise
@@ -249,7 +253,7 @@ class Pace:
             pause = self._obstacle(waiting.cost, now)
             if pause > 0:
                 if math.isfinite(pause):
-                    self._timer = loop.call_at(now + pause, self.serve)
+                    self._timer = loop.call_at(now + max(pause, TICK_S), self.serve)
                 return
             self._admit(waiting.cost, now)
             waiting.taken = waiting.cost
