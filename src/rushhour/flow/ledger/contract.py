@@ -69,11 +69,11 @@ class Quota(Protocol):
         ...
 
     def succeeded(self, since: Mark, now: float) -> None:
-        """The call that left at `since` was served."""
+        """Learn that the call that left at `since` was served."""
         ...
 
     def throttled(self, since: Mark, until: float, now: float) -> None:
-        """The call that left at `since` met a 429, and nothing may go before `until`: there is no burst credit then."""
+        """Learn that the call that left at `since` met a 429: nothing goes before `until`, and no burst then."""
         ...
 
     def price(self, cost: Cost) -> float:
