@@ -31,6 +31,8 @@ BIGGEST_STEP = 0.5
 """A step is at most this part of the rate, so that small rates do not leap."""
 LEAST = 1 / 60
 """Units a second that are left always: a provider that refuses everything is asked once a minute."""
+EVIDENCE = 10.0
+"""Units that must have been served before a first 429 says anything of a rate; until then its advice alone is obeyed."""
 RECENTLY_S = 5.0
 """How long the present rates of sending and serving are measured over."""
 
@@ -49,6 +51,7 @@ class Aimd:
         self._worked = 0.0
         self._cut_at = 0.0
         self._served_since_cut = False
+        self._ever_served = 0.0
         self._sent = _Meter()
         self._served = _Meter()
 
@@ -64,6 +67,7 @@ class Aimd:
     def succeeded(self, left_at: float, now: float, units: float = 1.0) -> None:
         """Let the rate grow by what the call that left at `left_at` was worth, if it left under the present rate."""
         self._served.add(now, units)
+        self._ever_served += units
         rate = self._rate
         if rate is None or left_at < self._cut_at:
             return
@@ -75,6 +79,8 @@ class Aimd:
     def throttled(self, left_at: float, now: float) -> None:
         """Lower the rate for a 429, unless it belongs to what the last decrease was for."""
         if self._rate is None:
+            if self._ever_served < EVIDENCE:
+                return
             self._cut(max(self._sent.rate(now), self._least), now)
         elif left_at >= self._cut_at and now - self._cut_at >= SPACING_S:
             self._cut(self._rate, now)
