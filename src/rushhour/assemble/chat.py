@@ -49,7 +49,7 @@ def chat_hop(chat: Chat, settings: ChatSettings, ground: Ground) -> Hop[ChatRequ
     """Put the policies round a generator."""
     breaker = Breaker(BreakerSettings(slow_s=settings.timeout_s / 2))
     room = Concurrency(settings.concurrency)
-    pace = Pace(ground.quota("chat", settings, settings.rpm, settings.tpm), chat_cost)
+    pace = Pace(ground.quota("chat", settings, settings.rpm, settings.tpm), chat_cost, room=room)
     hedge: tuple[Policy, ...] = ()
     if settings.hedge:
         hedge = (Hedge(pace.take_spare, HedgeSettings(quantile=LATE, share=settings.hedge)),)

@@ -60,7 +60,7 @@ def embed_hop(embedder: EmbedTexts, settings: EmbedSettings, ground: Ground) -> 
         embedder,
         Retry(),
         breaker,
-        Pace(ground.quota("embed", settings, settings.rpm, settings.tpm), cost, grows=True),
+        Pace(ground.quota("embed", settings, settings.rpm, settings.tpm), cost, room=room, grows=True),
         room,
         breaker.watch,
         max_items=min(settings.max_inputs, embedder.max_inputs),

@@ -89,7 +89,7 @@ def vector_hops(store: VectorStore, settings: VectorSettings, ground: Ground) ->
 def _policies(hop: str, settings: VectorSettings, ground: Ground, concurrency: int) -> tuple[Policy, ...]:
     breaker = Breaker(BreakerSettings(slow_s=settings.timeout_s / 2))
     room = Concurrency(concurrency)
-    pace = Pace(ground.quota(hop, settings, settings.qps and settings.qps * 60, None))
+    pace = Pace(ground.quota(hop, settings, settings.qps and settings.qps * 60, None), room=room)
     return Retry(RetrySettings(circuit_patience_s=5.0)), breaker, pace, room, breaker.watch
 
 

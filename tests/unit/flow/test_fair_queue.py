@@ -113,15 +113,15 @@ def test_ahead_of_knows_that_turns_are_fair() -> None:
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from("abcd"), st.floats(0.1, 5.0), st.integers(0, 1), st.booleans()),
+        st.tuples(st.sampled_from("abcd"), st.floats(0.0, 5.0), st.integers(0, 1), st.booleans(), st.booleans()),
         max_size=120,
     )
 )
-def test_everyone_is_served_exactly_once(arrivals: list[tuple[str, float, int, bool]]) -> None:
+def test_everyone_is_served_exactly_once(arrivals: list[tuple[str, float, int, bool, bool]]) -> None:
     """Whatever comes and leaves in whatever order, each entry that stays is served once, and none that left."""
     queue: FairQueue[str] = FairQueue()
     staying, served = [], []
-    for tenant, cost, lane, leaves in arrivals:
+    for tenant, cost, lane, leaves, queue.newest_first in arrivals:
         one = Entry(tenant, tenant, math.inf, cost, lane)
         queue.push(one)
         if leaves:
@@ -154,6 +154,149 @@ def test_two_backlogged_tenants_never_drift_apart(first: list[float], second: li
         got[one.item] += one.cost
         left[one.item] -= 1
         assert abs(got["a"] - got["b"]) <= max(first) + max(second) + 1e-9
+
+
+def test_newest_first_while_the_flag_is_set() -> None:
+    """Within a tenant the last to come goes first; without the flag deadlines decide again, for the same entries."""
+    queue: FairQueue[str] = FairQueue()
+    for item, deadline in (("a", 10.0), ("b", 40.0), ("c", 20.0), ("d", 30.0)):
+        queue.push(Entry(item, "acme", deadline, 1.0, 0))
+
+    queue.newest_first = True
+    assert drain(queue, 2) == ["d", "c"]
+
+    queue.newest_first = False
+    queue.push(Entry("e", "acme", 5.0, 1.0, 0))
+    assert drain(queue) == ["e", "a", "b"]
+
+
+def test_newest_first_leaves_turns_fair() -> None:
+    """A flood's newest calls are still only every second one."""
+    queue: FairQueue[str] = FairQueue()
+    queue.newest_first = True
+    for _ in range(900):
+        queue.push(entry("flood"))
+    for _ in range(10):
+        queue.push(entry("small"))
+
+    assert Counter(drain(queue, 21))["small"] == 10
+
+
+def test_newest_first_a_newcomer_is_told_of_others_only() -> None:
+    """Its own tenant's calls wait behind it."""
+    queue: FairQueue[str] = FairQueue()
+    for _ in range(900):
+        queue.push(entry("acme"))
+        queue.push(entry("other"))
+
+    queue.newest_first = True
+
+    assert queue.ahead_of("acme", 1.0, 0) == 1.0
+    assert queue.ahead_of("third", 1.0, 0) == 2.0
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_turns_are_fair_where_nothing_has_a_price(newest_first: bool) -> None:
+    """Without a rate limit every cost is zero; each call counts as one then."""
+    queue: FairQueue[str] = FairQueue(weights={"big": 3.0})
+    queue.newest_first = newest_first
+    for _ in range(100):
+        for tenant in ("a flood", "big", "small"):
+            queue.push(entry(tenant, cost=0.0))
+
+    served = Counter(drain(queue, 100))
+
+    assert served["big"] == pytest.approx(60, abs=2)
+    assert served["a flood"] == pytest.approx(served["small"], abs=1)
+
+
+def test_lanes_keep_their_order_where_nothing_has_a_price() -> None:
+    """People go before ingestion, which gets its tenth, also without costs."""
+    queue: FairQueue[str] = FairQueue(background_share=0.1)
+    for _ in range(200):
+        queue.push(entry("person", cost=0.0))
+        queue.push(entry("ingestion", cost=0.0, lane=1))
+
+    served = drain(queue, 100)
+
+    assert served[0] == "person"
+    assert Counter(served)["ingestion"] == pytest.approx(10, abs=1)
+
+
+def test_leaving_and_coming_back_does_not_jump_the_turn() -> None:
+    """A tenant that was served much does not become a newcomer by having nobody in the queue for a moment."""
+    queue: FairQueue[str] = FairQueue()
+    queue.push(entry("greedy", cost=100.0))
+    for _ in range(20):
+        queue.push(entry("modest"))
+    assert drain(queue, 1) == ["greedy"]
+
+    for _ in range(5):
+        again = entry("greedy", cost=1.0)
+        queue.push(again)
+        queue.remove(again)
+        queue.push(entry("greedy", cost=1.0))
+
+    assert drain(queue, 20) == ["modest"] * 20
+
+
+def held(queue: FairQueue[str]) -> int:
+    """Count everything that the queue still has a reference to."""
+    lanes = queue._lanes
+    entries = sum(
+        len(turn.by_deadline) + len(turn.by_arrival)
+        for lane in lanes
+        for turn in [*lane._turns.values(), *lane._rotation]
+    )
+    return entries + sum(len(lane._turns) + len(lane._rotation) for lane in lanes)
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+@pytest.mark.parametrize("tenants", [1, 100_000])
+def test_who_left_is_not_remembered(newest_first: bool, tenants: int) -> None:
+    """While nobody can go, ten thousand callers come and give up, of one tenant or each of his own: no memory grows."""
+    queue: FairQueue[str] = FairQueue()
+    queue.newest_first = newest_first
+    queue.push(entry("patient"))
+    for n in range(10_000):
+        leaving = entry(f"tenant {n % tenants}")
+        queue.push(leaving)
+        queue.remove(leaving)
+
+    assert held(queue) < 500
+    assert drain(queue) == ["patient"]
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_who_was_served_is_not_remembered(newest_first: bool) -> None:
+    """A queue that is never empty for days holds only those who wait."""
+    queue: FairQueue[str] = FairQueue()
+    queue.newest_first = newest_first
+    for n in range(10_000):
+        queue.push(entry(f"tenant {n % 5}"))
+        if n >= 20:
+            queue.pop()
+
+    assert len(queue) == 20
+    assert held(queue) < 1000
+
+
+@pytest.mark.parametrize(("cost", "deadline"), [(-1.0, 1.0), (math.nan, 1.0), (math.inf, 1.0), (1.0, math.nan)])
+def test_what_turns_cannot_be_made_of_is_refused(cost: float, deadline: float) -> None:
+    """A cost below zero or without end, a deadline that is no number: named, and the queue is as it was."""
+    queue: FairQueue[str] = FairQueue()
+
+    with pytest.raises(ValueError, match="of tenant 'acme' has cost"):
+        queue.push(entry("acme", cost=cost, deadline=deadline))
+    assert len(queue) == 0
+    assert queue.peek() is None
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0, math.inf, math.nan])
+def test_impossible_weights_are_refused(weight: float) -> None:
+    """A weight is a positive number."""
+    with pytest.raises(ValueError, match="weight of tenant 'acme'"):
+        FairQueue(weights={"acme": weight})
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.0, 2.0])

@@ -3,7 +3,8 @@
 Whether a call may go is the quota's business, who goes next the queue's. A 429 closes a gate for the whole hop until
 the advised time (rule 1): every waiting call is slowed by it, not just the one that met it. A call whose predicted
 wait exceeds its deadline is refused on arrival with the time after which it would fit (rule 5). Where calls in flight
-are capped too, the pacer admits only into free room, so that one queue decides who goes next, whatever is scarce.
+are capped too, the pacer admits only into free room, so that one queue decides who goes next, whatever is scarce. A
+queue in which everybody is served too late serves its newest first, until that helped.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import Any
 
 from rushhour.errors import DeadlineExceeded, QueueFull, Throttled, WouldMissDeadline
 from rushhour.flow.algorithms.fair_queue import Entry, FairQueue
+from rushhour.flow.algorithms.promises import Promises
+from rushhour.flow.algorithms.standing import StandingQueue
 from rushhour.flow.allowance import LimitsSeen
 from rushhour.flow.call import Call, Event, Hop
 from rushhour.flow.ledger.contract import Cost, Mark, Quota
@@ -25,6 +28,10 @@ from rushhour.flow.room import Room
 
 CostOf = Callable[[Any], Cost]
 
+RECENT = 0.1
+"""What the latest reply weighs in the mean time that the upstream takes."""
+HOPELESS = 0.5
+"""With less time left than this part of what the upstream usually takes, a call would be paid for in vain."""
 TICK_S = 0.001
 """The shortest timer: uvloop's clock has this resolution and rounds, so a shorter one would spin until the next tick.
 Nothing is lost by waking late: the quota remembers what became due."""
@@ -100,7 +107,9 @@ class Pace:
         self._settings = settings or PaceSettings()
         self._random = rng or random.Random()
         self._room = room
-        self._promised: dict[str, float] = {}
+        self._promises = Promises()
+        self._standing = StandingQueue()
+        self._upstream_s = 0.0
         self._gate = -math.inf
         self._timer: asyncio.TimerHandle | None = None
         quota.attach(self)
@@ -117,7 +126,9 @@ class Pace:
         except Throttled as cause:
             self._close_gate(cause, left, call)
             raise
-        self._quota.succeeded(left, loop.time())
+        now = loop.time()
+        self._quota.succeeded(left, now)
+        self._upstream_s += RECENT * (now - left.at - self._upstream_s)
         return reply
 
     def _listening(self, call: Call, left: Mark) -> Callable[[Event], None]:
@@ -143,8 +154,8 @@ class Pace:
     def predict(self, cost: Cost, call: Call, now: float) -> float:
         """Seconds a call of this cost would wait, were it to join now: what the doors tell before anything is spent."""
         own = self._price(cost)
-        ahead = self._queue.ahead_of(call.tenant, own, call.lane) + self._promised_before(call.tenant, own)
-        wait = ahead + own - self._quota.credit(max(now, self._gate))
+        ahead = self._queue.ahead_of(call.tenant, own, call.lane) + self._promises.before(call.tenant, own)
+        wait = ahead + self._quota.price(cost) - self._quota.credit(max(now, self._gate))
         if self._room and (self._queue or not self._room.free()):
             wait = max(wait, ahead + self._room.pace())
         return max(0.0, self._gate - now) + max(0.0, wait)
@@ -153,13 +164,11 @@ class Pace:
     def promise(self, cost: Cost, call: Call) -> Iterator[None]:
         """Count a call that will join soon in what others are told; leave when it joins."""
         own = self._price(cost)
-        self._promised[call.tenant] = self._promised.get(call.tenant, 0.0) + own
+        self._promises.make(call.tenant, own)
         try:
             yield
         finally:
-            self._promised[call.tenant] -= own
-            if self._promised[call.tenant] < 1e-9:
-                del self._promised[call.tenant]
+            self._promises.keep(call.tenant, own)
 
     def take_spare(self, request: Any) -> bool:
         """Debit one more call if the limit has room for it at this moment; never while anybody waits."""
@@ -173,11 +182,6 @@ class Pace:
     def _price(self, cost: Cost) -> float:
         """Seconds that the hop is busy with a call of this cost, by whatever is scarcest."""
         return max(self._quota.price(cost), self._room.pace() if self._room else 0.0)
-
-    def _promised_before(self, tenant: str, own: float) -> float:
-        """Cost of promised calls that fair turns would serve first."""
-        mine = self._promised.get(tenant, 0.0)
-        return mine + sum(min(theirs, mine + own) for other, theirs in self._promised.items() if other != tenant)
 
     async def _turn(self, request: Any, call: Call) -> None:
         loop = asyncio.get_running_loop()
@@ -215,7 +219,7 @@ class Pace:
                 f"{len(self._queue)} calls already wait for {call.hop or 'this hop'}; come back in {advice:.1f} s.",
                 retry_after=advice,
             )
-        if now + eta > call.deadline:
+        if now + eta + (self._upstream_s if eta else 0.0) > call.deadline:
             raise WouldMissDeadline(
                 f"The wait for {call.hop or 'this hop'} is about {eta:.1f} s and the request's deadline is in "
                 f"{call.deadline - now:.1f} s; come back in {advice:.1f} s or allow a longer timeout.",
@@ -234,6 +238,9 @@ class Pace:
             self._quota.give_back(waiting.taken)
             if self._room:
                 self._room.abandon()
+        now = asyncio.get_running_loop().time()
+        if waiting.taken is None and entry.deadline <= now:
+            self._standing.note(now, late=True)
         self._queue.remove(entry)
         self.serve()
 
@@ -243,10 +250,15 @@ class Pace:
         if self._timer:
             self._timer.cancel()
             self._timer = None
-        while (entry := self._queue.peek()) is not None:
-            waiting, now = entry.item, loop.time()
-            if waiting.go.done() or entry.deadline < now:
-                self._turn_away(entry)
+        while True:
+            now = loop.time()
+            self._queue.newest_first = self._standing.standing(now)
+            entry = self._queue.peek()
+            if entry is None:
+                return
+            waiting = entry.item
+            if waiting.go.done() or entry.deadline < now + HOPELESS * self._upstream_s:
+                self._turn_away(entry, now)
                 continue
             if self._grows:
                 waiting.cost = self._cost(waiting.request)
@@ -256,13 +268,15 @@ class Pace:
                     self._timer = loop.call_at(now + max(pause, TICK_S), self.serve)
                 return
             self._admit(waiting.cost, now)
+            self._standing.note(now, late=entry.deadline - now < self._upstream_s)
             waiting.taken = waiting.cost
             self._queue.pop()
             waiting.go.set_result(None)
 
-    def _turn_away(self, entry: Entry[_Waiting]) -> None:
+    def _turn_away(self, entry: Entry[_Waiting], now: float) -> None:
         self._queue.remove(entry)
         if not entry.item.go.done():
+            self._standing.note(now, late=True)
             entry.item.go.set_exception(DeadlineExceeded("The request's deadline passed in the queue."))
 
     def _close_gate(self, cause: Throttled, left: Mark, call: Call) -> None:

@@ -1,0 +1,29 @@
+"""Calls that were let in and have not joined the queue yet: what they will cost, by tenant."""
+
+from __future__ import annotations
+
+SETTLED = 1e-9
+"""Less than this is what adding and subtracting left over."""
+
+
+class Promises:
+    """Counts what is promised, in the unit of the queue's cost."""
+
+    def __init__(self) -> None:
+        self._by_tenant: dict[str, float] = {}
+
+    def make(self, tenant: str, cost: float) -> None:
+        """Count a call that will come."""
+        self._by_tenant[tenant] = self._by_tenant.get(tenant, 0.0) + cost
+
+    def keep(self, tenant: str, cost: float) -> None:
+        """Forget one that came, or never will."""
+        rest = self._by_tenant.pop(tenant, 0.0) - cost
+        if rest > SETTLED:
+            self._by_tenant[tenant] = rest
+
+    def before(self, tenant: str, cost: float) -> float:
+        """Return what fair turns between tenants would serve before a call of this cost that joins now."""
+        mine = self._by_tenant.get(tenant, 0.0)
+        others = (theirs for other, theirs in self._by_tenant.items() if other != tenant)
+        return mine + sum(min(theirs, mine + cost) for theirs in others)
