@@ -67,6 +67,7 @@ class EmbedSettings(_Provider):
     spacing_s: Annotated[float, Field(ge=0, le=5)] = 0.075
     max_inputs: Annotated[int, Field(ge=1, le=2048)] = 256
     cache: Annotated[int, Field(ge=0, le=10_000_000)] = 20_000
+    cache_ttl_s: Annotated[float, Field(gt=0, le=365 * 86_400)] = 7 * 86_400.0
     price_in: Dollars = 0.0
 
     @model_validator(mode="after")
@@ -144,27 +145,37 @@ class RetrievalSettings(_Section):
 class AnswerSettings(_Section):
     """Reuse of whole answers: of a tenant's equal questions to an unchanged collection, one is generated.
 
-    `cache` is how many are kept in this process (0: equal questions in flight are still joined).
+    `cache` is how many are kept in this process (0: equal questions in flight are still joined), `ttl_s` how long they
+    are as good as new, `keep_s` how long replicas share them, for when no generator is left.
     """
 
     reuse: bool = True
     cache: Annotated[int, Field(ge=0, le=1_000_000)] = 1000
     ttl_s: Annotated[float, Field(ge=0, le=30 * 86_400)] = 3600.0
+    keep_s: Annotated[float, Field(gt=0, le=365 * 86_400)] = 86_400.0
 
 
 class QueueSettings(_Section):
-    """Who waits how: `weights` give tenants a larger share than 1, `background_share` is what ingestion always gets."""
+    """Who waits how: `weights` give tenants a larger share than 1, `background_share` is what ingestion always gets.
+
+    If `reduce`, answers are made shorter and from fewer passages in a rush, before anyone is refused.
+    """
 
     max_waiting: Count = 10_000
     weights: dict[str, Positive] = Field(default_factory=dict)
     background_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    reduce: bool = True
 
 
 class RedisSettings(_Section):
-    """One quota and one cache for all replicas; without a URL this process is the only one."""
+    """One quota and one cache for all replicas; without a URL this process is the only one.
+
+    `replicas` is how many share the limits if Redis is out of reach before it ever told.
+    """
 
     url: SecretStr | None = None
     prefix: Annotated[str, Field(min_length=1, max_length=100)] = "rushhour"
+    replicas: Annotated[int, Field(ge=1, le=10_000)] = 1
 
 
 class ChunkSettings(_Section):

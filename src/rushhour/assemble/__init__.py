@@ -11,21 +11,22 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from socket import gethostname
 
-from rushhour.assemble.chat import CHATS, chat_hop
+from rushhour.assemble.chat import CHATS, generator
 from rushhour.assemble.checks import Check, checks_of
 from rushhour.assemble.embed import EMBEDDERS, embed_hop, embedder_name
+from rushhour.assemble.engine import engine
 from rushhour.assemble.ground import Ground, Watch
 from rushhour.assemble.vectors import STORES, VectorHops, vector_hops
 from rushhour.catalog.contract import Catalog
 from rushhour.catalog.sqlite import SqliteCatalog
 from rushhour.errors import SettingsError
 from rushhour.flow.call import Hop, ignore
+from rushhour.flow.ledger.redis_ledger import RedisLedger
 from rushhour.flow.policies.reuse import LruCache
-from rushhour.flow.stream import Stream
-from rushhour.hops.contract import Chat, ChatDelta, ChatRequest, EmbedTexts, Text, Vector
+from rushhour.hops.contract import EmbedTexts, Text, Vector
 from rushhour.hops.local_embed import LocalEmbed
-from rushhour.rag.answer import Answerer, AnswerSettings
 from rushhour.rag.chunk import Chunking
 from rushhour.rag.contract import Ask
 from rushhour.rag.ingest import Ingester
@@ -44,7 +45,6 @@ class System:
     embed: Hop[Text, Vector]
     embedder: str
     vectors: VectorHops
-    chat: Hop[ChatRequest, Stream[ChatDelta]]
     retrieve: Retriever
     ask: Ask
     ingester: Ingester
@@ -61,31 +61,25 @@ async def assemble(settings: Settings, watch: Watch = ignore) -> AsyncIterator[S
         data = await asyncio.to_thread(_data_dir, settings)
         catalog = await SqliteCatalog.open(data / "catalog.sqlite3")
         closing.push_async_callback(catalog.aclose)
-        ground = Ground(settings, closing, watch)
+        ground = Ground(settings, closing, watch, await _ledger(settings, watch, closing))
         embedder = EMBEDDERS[settings.embed.provider](settings.embed, ground)
         store = await STORES[settings.vectors.provider](ground)
         chat = CHATS[settings.chat.provider](settings.chat, ground)
         embed = embed_hop(embedder, settings.embed, ground)
         vectors = vector_hops(store, settings.vectors, ground)
-        answer_hop = chat_hop(chat, settings.chat, ground)
+        answers = generator(chat, settings.chat, ground)
         found = LruCache(settings.retrieval.cache) if settings.retrieval.cache else None
         retrieve = Retriever(catalog, embed, vectors.query, _retrieve_settings(settings), found)
         name = embedder_name(settings.embed, embedder)
+        prices = {embedder.model: Price(settings.embed.price_in)}
         yield System(
             settings=settings,
             catalog=catalog,
             embed=embed,
             embedder=name,
             vectors=vectors,
-            chat=answer_hop,
             retrieve=retrieve,
-            ask=Answerer(
-                retrieve,
-                answer_hop,
-                chat.model,
-                _prices(settings, embedder, chat),
-                AnswerSettings(max_tokens=settings.chat.max_tokens),
-            ),
+            ask=engine(retrieve, answers, name, prices, ground),
             ingester=Ingester(
                 catalog,
                 vectors.upsert,
@@ -93,10 +87,22 @@ async def assemble(settings: Settings, watch: Watch = ignore) -> AsyncIterator[S
                 embed,
                 _chunking(settings, embedder),
                 name,
-                _prices(settings, embedder, chat),
+                prices,
             ),
-            checks=checks_of(settings, catalog, embedder, store, chat),
+            checks=checks_of(settings, catalog, embedder, store, chat, ground.ledger),
         )
+
+
+async def _ledger(settings: Settings, watch: Watch, closing: AsyncExitStack) -> RedisLedger | None:
+    """Open what replicas share, if they do."""
+    redis = settings.redis
+    if redis.url is None:
+        return None
+    ledger = await RedisLedger.open(
+        redis.url.get_secret_value(), prefix=redis.prefix, replica=gethostname(), expected=redis.replicas, watch=watch
+    )
+    closing.push_async_callback(ledger.aclose)
+    return ledger
 
 
 def _data_dir(settings: Settings) -> Path:
@@ -114,14 +120,6 @@ def _data_dir(settings: Settings) -> Path:
 def _retrieve_settings(settings: Settings) -> RetrieveSettings:
     wanted = settings.retrieval
     return RetrieveSettings(wanted.top_k, wanted.candidates, wanted.context_tokens)
-
-
-def _prices(settings: Settings, embedder: EmbedTexts, chat: Chat) -> dict[str, Price]:
-    chosen = settings.chat
-    return {
-        embedder.model: Price(settings.embed.price_in),
-        chat.model: Price(chosen.price_in, chosen.price_cached_in, chosen.price_out),
-    }
 
 
 def _chunking(settings: Settings, embedder: EmbedTexts) -> Chunking:

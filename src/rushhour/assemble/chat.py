@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from rushhour.assemble.ground import Ground
 from rushhour.flow.call import Hop, Policy, named, stack
 from rushhour.flow.ledger.contract import Cost
 from rushhour.flow.policies.breaker import Breaker, BreakerSettings
-from rushhour.flow.policies.concurrency import Concurrency
 from rushhour.flow.policies.deadline import Deadline
-from rushhour.flow.policies.fallback import Fallback
+from rushhour.flow.policies.fallback import Fallback, Substitute
 from rushhour.flow.policies.hedge import Hedge, HedgeSettings
 from rushhour.flow.policies.pace import Pace
 from rushhour.flow.policies.retry import Retry, RetrySettings
 from rushhour.flow.stream import Stream
+from rushhour.hops.charging import CHARGING, Charging, Learning
 from rushhour.hops.contract import Chat, ChatDelta, ChatRequest
 from rushhour.hops.extractive import Extractive
 from rushhour.hops.openai_chat import OpenAIChat
-from rushhour.settings import ChatSettings
+from rushhour.rag.receipt import Price
+from rushhour.settings import ChatSettings, FallbackModel
 
 LATE = 0.98
 """Past this quantile of the times to the first token a chat call may be hedged: later than for cheap hops, since each
@@ -45,31 +46,58 @@ CHATS: dict[str, Callable[[ChatSettings, Ground], Chat]] = {
 }
 
 
-def chat_hop(chat: Chat, settings: ChatSettings, ground: Ground) -> Hop[ChatRequest, Stream[ChatDelta]]:
-    """Put the policies round a generator."""
+@dataclass(frozen=True, slots=True)
+class Generator:
+    """The chain of chat models as one hop; `queues` are their pacers, in the order in which they are asked.
+
+    `cost` is what the pacers charge for a prompt. `prices` are by model.
+    """
+
+    hop: Hop[ChatRequest, Stream[ChatDelta]]
+    model: str
+    queues: tuple[Pace, ...]
+    cost: Callable[[ChatRequest], Cost]
+    prices: Mapping[str, Price]
+
+
+def generator(chat: Chat, settings: ChatSettings, ground: Ground) -> Generator:
+    """Put the policies round a generator, and its stand-ins behind it."""
+    charging = CHARGING[settings.charged]()
+    first, pace = _paced(chat, settings, ground, charging)
+    queues, others, prices = [pace], [], {chat.model: _price(settings)}
+    for fallback in settings.fallbacks:
+        theirs = _as_settings(fallback, settings)
+        stand_in = CHATS[settings.provider](theirs, ground)
+        policies, their_pace = _paced(stand_in, theirs, ground, charging)
+        others.append(Substitute("fallback_model", stack(stand_in, *policies), stand_in.model))
+        queues.append(their_pace)
+        prices[stand_in.model] = _price(theirs)
+    hop = named(stack(chat, Deadline(), Fallback(*others, overloaded="reduced"), *first), "chat")
+    return Generator(hop, chat.model, tuple(queues), charging, prices)
+
+
+def _paced(chat: Chat, settings: ChatSettings, ground: Ground, charging: Charging) -> tuple[tuple[Policy, ...], Pace]:
     breaker = Breaker(BreakerSettings(slow_s=settings.timeout_s / 2))
-    room = Concurrency(settings.concurrency)
-    pace = Pace(ground.quota("chat", settings, settings.rpm, settings.tpm), chat_cost, room=room)
-    hedge: tuple[Policy, ...] = ()
+    name = f"chat/{settings.base_url or settings.provider}/{chat.model}"
+    pace, room = ground.pace(name, settings, settings.rpm, settings.tpm, charging, settings.concurrency)
+    patience = RetrySettings(circuit_patience_s=5.0)
+    policies: list[Policy] = [Retry(patience), breaker, pace, room]
     if settings.hedge:
-        hedge = (Hedge(pace.take_spare, HedgeSettings(quantile=LATE, share=settings.hedge)),)
-    others: tuple[tuple[str, Hop[Any, Any]], ...] = ()
-    if settings.provider != "extractive":
-        others = (("extractive", Extractive()),)
-    policies: tuple[Policy, ...] = (
-        Deadline(),
-        Fallback(*others),
-        Retry(RetrySettings(circuit_patience_s=5.0)),
-        breaker,
-        pace,
-        room,
-        *hedge,
-        breaker.watch,
-    )
-    return named(stack(chat, *policies), "chat")
+        policies.append(Hedge(pace.take_spare, HedgeSettings(quantile=LATE, share=settings.hedge)))
+    policies.append(breaker.watch)
+    if charging.learns:
+        policies.append(Learning(charging))
+    return tuple(policies), pace
 
 
-def chat_cost(request: ChatRequest) -> Cost:
-    """Charge as OpenAI does: the larger of `max_tokens` and a quarter of the characters."""
-    characters = sum(len(message.content) for message in request.messages)
-    return Cost(1.0, max(float(request.max_tokens), characters / 4))
+def _as_settings(fallback: FallbackModel, first: ChatSettings) -> ChatSettings:
+    """Fill in from the first model what a stand-in leaves out; limits and prices are its own."""
+    told = {
+        name: getattr(fallback, name) for name in ("model", "rpm", "tpm", "price_in", "price_cached_in", "price_out")
+    }
+    place = {name: getattr(fallback, name) for name in ("base_url", "api_key") if getattr(fallback, name) is not None}
+    return first.model_copy(update={**told, **place, "fallbacks": ()})
+
+
+def _price(settings: ChatSettings) -> Price:
+    return Price(settings.price_in, settings.price_cached_in, settings.price_out)

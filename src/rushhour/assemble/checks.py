@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from rushhour.catalog.contract import Catalog
 from rushhour.flow.call import Call
+from rushhour.flow.ledger.redis_ledger import RedisLedger
 from rushhour.hops.contract import Chat, ChatRequest, EmbedTexts, Message, Text, VectorStore
 from rushhour.settings import Settings
 
@@ -13,7 +14,12 @@ Check = Callable[[], Awaitable[str]]
 
 
 def checks_of(
-    settings: Settings, catalog: Catalog, embedder: EmbedTexts, store: VectorStore, chat: Chat
+    settings: Settings,
+    catalog: Catalog,
+    embedder: EmbedTexts,
+    store: VectorStore,
+    chat: Chat,
+    ledger: RedisLedger | None,
 ) -> dict[str, Check]:
     """Return the checks by the name of what they reach; each says what it found, or raises."""
 
@@ -37,4 +43,5 @@ def checks_of(
         collections = await catalog.collections()
         return f"{settings.data_dir}: {len(collections)} collections, {sum(c.chunks for c in collections)} chunks"
 
-    return {"catalog": catalogue, "embedder": embed, "vector store": vectors, "generator": generate}
+    shared = {"redis": ledger.check} if ledger else {}
+    return {"catalog": catalogue, "embedder": embed, "vector store": vectors, "generator": generate, **shared}

@@ -11,9 +11,8 @@ from rushhour.assemble.ground import Ground
 from rushhour.flow.batch import Batch
 from rushhour.flow.call import Call, Hop, Policy, named, stack
 from rushhour.flow.policies.breaker import Breaker, BreakerSettings
-from rushhour.flow.policies.concurrency import Concurrency
 from rushhour.flow.policies.deadline import Deadline
-from rushhour.flow.policies.pace import Pace
+from rushhour.flow.policies.pace import one_request
 from rushhour.flow.policies.retry import Retry, RetrySettings
 from rushhour.hops.aiohttp_transport import AiohttpTransport
 from rushhour.hops.contract import Delete, Match, Upsert, VectorQuery, VectorStore
@@ -88,8 +87,8 @@ def vector_hops(store: VectorStore, settings: VectorSettings, ground: Ground) ->
 
 def _policies(hop: str, settings: VectorSettings, ground: Ground, concurrency: int) -> tuple[Policy, ...]:
     breaker = Breaker(BreakerSettings(slow_s=settings.timeout_s / 2))
-    room = Concurrency(concurrency)
-    pace = Pace(ground.quota(hop, settings, settings.qps and settings.qps * 60, None), room=room)
+    rpm = settings.qps * 60 if settings.qps else None
+    pace, room = ground.pace(hop, settings, rpm, None, one_request, concurrency)
     return Retry(RetrySettings(circuit_patience_s=5.0)), breaker, pace, room, breaker.watch
 
 

@@ -1,12 +1,14 @@
-"""`rushhour rehearse`: Monday's crowd on Friday, the naive pipeline and ours side by side, on simulated providers."""
+"""`rushhour rehearse`: Monday's crowd on Friday, pipelines side by side, on simulated providers."""
 
 from __future__ import annotations
 
 import asyncio
+import shlex
 import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,64 +20,149 @@ from rushhour.cli.loop import run
 from rushhour.errors import InvalidRequest
 
 if TYPE_CHECKING:
+    from rushhour.rehearse.play import Cast
+    from rushhour.rehearse.results import Rehearsal
     from rushhour.rehearse.scenario import Scenario
+    from rushhour.rehearse.slo import Demand
+
+SLO_MISSED = 3
+"""The exit status of a rehearsal that came to its end and missed an objective."""
 
 
 def rehearse(
-    users: Annotated[int | None, typer.Option(help="How many users ask.", show_default="1000")] = None,
+    users: Annotated[int | None, typer.Option(help="How many users ask.", show_default="the scenario's")] = None,
     over: Annotated[
-        str | None, typer.Option(help="Time within which they all come: 5s, 500ms, 2m.", show_default="5s")
+        str | None, typer.Option(help="Time within which they all come: 5s, 500ms, 2m.", show_default="the scenario's")
     ] = None,
-    scenario: Annotated[str, typer.Option(help="Which Monday to play.")] = "monday",
+    scenario: Annotated[
+        str, typer.Option(help="Which Monday to play; `list` shows them.", metavar="NAME|FILE.toml")
+    ] = "monday",
+    pipelines: Annotated[
+        str | None,
+        typer.Option(
+            help="Which to compare, separated by commas: naive, sdk, production.", show_default="naive,production"
+        ),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="Rehearse an OpenAI-compatible app of yours: its base URL.", metavar="URL", show_default=False
+        ),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="The model to ask that app for.", show_default=False)] = None,
+    api_key: Annotated[str, typer.Option(help="The key that its users send.")] = "crowd",
+    provider_port: Annotated[
+        int, typer.Option(help="Where that app finds the simulated provider.", min=0, max=65_535)
+    ] = 8100,
+    wait: Annotated[str, typer.Option(help="How long to wait until that app is up.")] = "30s",
+    questions: Annotated[
+        Path | None,
+        typer.Option(
+            help="Questions for that app, one a line; after a tab, what an answer must quote.", show_default=False
+        ),
+    ] = None,
+    slo: Annotated[
+        str | None,
+        typer.Option(help="Objectives; missing one ends with status 3.", metavar="'answered>=99.9%,p95<=20s'"),
+    ] = None,
     json: Annotated[
         Path | None, typer.Option(help="Write the figures as JSON to this file.", show_default=False)
     ] = None,
     report: Annotated[Path, typer.Option(help="Write the report, one HTML page, to this file.")] = Path(
         "rehearsal.html"
     ),
-    seed: Annotated[int | None, typer.Option(help="The same seed plays the same Monday.", show_default="1")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="The same seed plays the same Monday.", show_default="the scenario's, 1")
+    ] = None,
+    list_them: Annotated[bool, typer.Option("--list", help="Show the scenarios and end.")] = False,
 ) -> None:
     """Rehearse a rush hour: a crowd asks the naive pipeline, then rushhour; the report shows how each fared.
 
     Everything runs on this machine against simulated providers: no key, no cost, a minute and a half.
 
-    Example:  rushhour rehearse --users 1000 --over 5s --json figures.json --report monday.html
+    Examples:
+      rushhour rehearse --users 1000 --over 5s --json figures.json --report monday.html
+
+      rushhour rehearse --scenario flaky --pipelines naive,sdk,production
+
+      rushhour rehearse --scenario my-monday.toml --slo 'answered>=99.9%,p95<=20s,errors<=0'
+
+      rushhour rehearse --target http://127.0.0.1:9000/v1 --model my-app
     """
+    from rushhour.rehearse.scenario_file import find_scenario
+
+    if list_them or scenario == "list":
+        _list()
+        return
     _check_installed()
     from rushhour.rehearse.durations import parse_duration
-    from rushhour.rehearse.scenario import change, find_scenario
+    from rushhour.rehearse.scenario import change
+    from rushhour.rehearse.slo import parse_slo
 
     played = change(
-        find_scenario(scenario),
-        users=users,
-        over_s=None if over is None else parse_duration(over, "--over"),
-        seed=seed,
+        find_scenario(scenario), users=users, over_s=parse_duration(over, "--over") if over else None, seed=seed
     )
+    demands = parse_slo(slo) if slo is not None else ()
+    cast = _cast(pipelines, target, model, api_key, provider_port, wait, questions)
     report, json = report.resolve(), json.resolve() if json else None
     for file in filter(None, (json, report)):
         _check_writable(file)
     try:
-        run(_rehearse(played, json, report, Console()))
+        told = run(_rehearse(played, cast, demands, json, report, Console()))
     except asyncio.CancelledError:
         raise typer.Exit(128 + signal.SIGTERM) from None
+    if told.slo is not None and not told.slo.held:
+        raise typer.Exit(SLO_MISSED)
 
 
-async def _rehearse(scenario: Scenario, json: Path | None, report: Path, console: Console) -> None:
+def _cast(
+    pipelines: str | None,
+    target: str | None,
+    model: str | None,
+    api_key: str,
+    provider_port: int,
+    wait: str,
+    questions: Path | None,
+) -> Cast:
+    """Read who plays; raises InvalidRequest, naming the option."""
+    from rushhour.rehearse.durations import parse_duration
+    from rushhour.rehearse.pipelines import USUAL, pipelines_of
+    from rushhour.rehearse.play import Cast
+    from rushhour.rehearse.prepare import read_questions
+    from rushhour.rehearse.target import App
+
+    if target is None:
+        for option, value in (("--model", model), ("--questions", questions)):
+            if value is not None:
+                raise InvalidRequest(f"{option} is for an app of your own; name it with --target URL.", param=option)
+        return Cast(pipelines_of(pipelines) if pipelines is not None else USUAL)
+    if model is None:
+        raise InvalidRequest("--target needs --model: the name that the app expects in a request.", param="--model")
+    own = read_questions(questions) if questions else ()
+    judged = any(question.gold for question in own)
+    app = App(target.rstrip("/"), model, api_key, parse_duration(wait, "--wait"), judged)
+    return Cast(pipelines_of(pipelines) if pipelines is not None else (), app, provider_port, own)
+
+
+async def _rehearse(
+    scenario: Scenario, cast: Cast, demands: Sequence[Demand], json: Path | None, report: Path, console: Console
+) -> Rehearsal:
     from rushhour.rehearse.live import Terminal, print_result
     from rushhour.rehearse.play import Play
     from rushhour.rehearse.report import write_report
     from rushhour.rehearse.results import write_json
+    from rushhour.rehearse.slo import judged
 
     folder = Path(tempfile.mkdtemp(prefix="rushhour-rehearsal-"))
     _stop_on_sigterm()
     finished = False
     with Terminal(console) as terminal:
-        play = Play(scenario, folder, terminal, _command(scenario))
+        play = Play(scenario, folder, terminal, _command(scenario, cast, demands), cast)
         try:
             await play.play()
             finished = True
         finally:  # interrupted or failed: what is known by now is written, and marked partial
-            rehearsal = play.report()
+            rehearsal = judged(play.report(), demands)
             await asyncio.to_thread(write_report, report, rehearsal)
             if json is not None:
                 await asyncio.to_thread(write_json, json, rehearsal)
@@ -83,14 +170,28 @@ async def _rehearse(scenario: Scenario, json: Path | None, report: Path, console
                 console.print(f"Partial report: {report} · logs: {folder}", highlight=False, soft_wrap=True)
     print_result(console, rehearsal, [file for file in (report, json) if file is not None])
     await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+    return rehearsal
 
 
-def _command(scenario: Scenario) -> str:
-    """Write what repeats this rehearsal."""
-    return (
-        f"rushhour rehearse --scenario {scenario.name} --users {scenario.users} --over {scenario.over_s:g}s "
-        f"--seed {scenario.seed}"
-    )
+def _list() -> None:
+    from rushhour.rehearse.listing import print_scenarios
+
+    print_scenarios(Console())
+
+
+def _command(scenario: Scenario, cast: Cast, demands: Sequence[Demand]) -> str:
+    """Write what repeats this rehearsal; keys and files of questions are left to whoever has them."""
+    words = ["rushhour", "rehearse", "--scenario", scenario.source or scenario.name, "--users", str(scenario.users)]
+    if scenario.arrivals != "burst":
+        words += ["--over", f"{scenario.over_s:g}s"]
+    words += ["--seed", str(scenario.seed)]
+    if cast.app is not None:
+        words += ["--target", cast.app.base_url, "--model", cast.app.model]
+    if cast.pipelines and (cast.app is not None or tuple(cast.pipelines) != ("naive", "production")):
+        words += ["--pipelines", ",".join(cast.pipelines)]
+    if demands:
+        words += ["--slo", ",".join(demand.text for demand in demands)]
+    return shlex.join(words)
 
 
 def _stop_on_sigterm() -> None:

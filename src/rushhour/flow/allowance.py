@@ -9,15 +9,17 @@ from rushhour.flow.call import Event
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """One limit of a provider: how much in all, how much is left, seconds until it is full again.
+    """One limit of a provider: how much in all, how much is left, seconds until it is full again, seconds it is for.
 
     OpenAI's `reset` is the time until full of a continuous bucket, so (limit, remaining, reset) tell its depth
-    and its rate. What a provider leaves out, or writes wrongly, is None.
+    and its rate; some providers name the window, as in "a minute". What is left out, or written wrongly, is None: a
+    limit that is told is above 0, and what remains of it is from 0 up to the limit.
     """
 
     limit: float | None = None
     remaining: float | None = None
     reset_s: float | None = None
+    window_s: float | None = None
 
     @property
     def spent(self) -> bool:

@@ -13,6 +13,9 @@ from rushhour.clock import unix_now
 LONGEST_S = 7 * 86_400.0
 """A longer wait than this is a mistake of the sender's, not advice."""
 
+_EPOCH_S, _EPOCH_MS = 1e9, 1e12
+"""A plain number above these is no span but a moment: Unix time in seconds or milliseconds."""
+
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _PART = r"([0-9]{1,12}(?:\.[0-9]{1,12})?|\.[0-9]{1,12})(ns|us|µs|μs|ms|s|m|h|d)"
 _PARTS = re.compile(_PART)
@@ -46,16 +49,17 @@ def sensible(seconds: float | None) -> float | None:
 def span(text: str, headers: Mapping[str, str]) -> float | None:
     """Return seconds from now, however they are written; `headers` hold the sender's own Date, if any."""
     seconds = number(text)
-    if seconds is not None:
+    if seconds is not None and seconds < _EPOCH_S:
         return sensible(seconds)
-    return (
-        go_duration(text) if text[-1:].isalpha() and text[:1].isdigit() and "T" not in text else _until(text, headers)
-    )
+    if seconds is not None:
+        return _until(seconds if seconds < _EPOCH_MS else seconds / 1000, headers)
+    if text[-1:].isalpha() and text[:1].isdigit() and "T" not in text:
+        return go_duration(text)
+    return _until(_moment(text), headers)
 
 
-def _until(text: str, headers: Mapping[str, str]) -> float | None:
+def _until(moment: float | None, headers: Mapping[str, str]) -> float | None:
     """Measure against the sender's clock where it tells it, so that a skew between clocks does not matter."""
-    moment = _moment(text)
     if moment is None:
         return None
     sent = _moment(headers.get("date", ""))

@@ -22,6 +22,7 @@ from rushhour.errors import (
     UpstreamError,
 )
 from rushhour.hops.complaint import Complaint, read_complaint
+from rushhour.hops.limit_headers import grants_nothing
 from rushhour.hops.retry_after import advised_wait
 from rushhour.hops.transport import Peer, Reply
 
@@ -34,12 +35,14 @@ _MONEY_CODES: Final = frozenset(
         "organization_usage_limit_exceeded",
         "billing_hard_limit_reached",
         "billing_not_active",
+        "billing_error",
         "quota_exceeded",
     }
 )
 _MONEY_WORDS: Final = re.compile(
-    r"exceeded your current quota|credit balance is too low|insufficient balance|current month", re.IGNORECASE
+    r"exceeded your current quota|credit balance is too low|insufficient balance", re.IGNORECASE
 )
+_MONTH_WORDS: Final = re.compile(r"current month|monthly|/ ?month\b|per month", re.IGNORECASE)
 _SIZE_CODES: Final = frozenset(
     {
         "context_length_exceeded",
@@ -58,7 +61,13 @@ _LIMIT_REQUESTED: Final = re.compile(
     r"Limit:? (\d{1,15})\b.{0,60}?\bRequested:? (\d{1,15})\b", re.IGNORECASE | re.DOTALL
 )
 _KEYS: Final = re.compile(r"\b(sk|pcsk|gsk|xai|AIza)[-_]?[\w*\-]{6,}")
-_PER_DAY: Final = re.compile(r"PerDay", re.IGNORECASE)
+_PER_DAY: Final = re.compile(r"PerDay|PerMonth", re.IGNORECASE)
+
+LONGEST_PACE_S: Final = 3600.0
+"""A 429 that asks for a longer wait speaks of a day's or a month's quota, not of a pace."""
+SLOW_DOWN_S: Final = 5.0
+"""The rest after a `slow_down` without advice. OpenAI wants the rate of before for a quarter of an hour, and steps from
+there; how fast the rate is after the rest is the pacer's business."""
 
 
 def provider_error(peer: Peer, reply: Reply, model: str = "") -> UpstreamError:
@@ -118,7 +127,16 @@ def _is_money(said: Said) -> bool:
         return any(_PER_DAY.search(quota) for quota in quotas)
     if said.names & _MONEY_CODES:
         return True
+    if said.reply.status == 429 and _grants_no_more(said):
+        return True
     return "rate_limit_exceeded" not in said.names and _MONEY_WORDS.search(said.complaint.message) is not None
+
+
+def _grants_no_more(said: Said) -> bool:
+    """Whether a 429 is about more than a pace: a plan without this model, a day's quota, a month's."""
+    if grants_nothing(said.reply.headers) or (said.wait or 0.0) > LONGEST_PACE_S:
+        return True
+    return _MONTH_WORDS.search(said.complaint.message) is not None
 
 
 def _is_size(said: Said) -> bool:
@@ -141,7 +159,8 @@ def _quota_ids(details: list[Any]) -> list[str]:
 
 def _money(said: Said) -> UpstreamError:
     return QuotaExhausted(
-        said.says(f"the account behind {said.peer.setting('API_KEY')} has no quota or credit left: add some there.")
+        said.says(f"the account behind {said.peer.setting('API_KEY')} has no quota or credit left: add some there."),
+        retry_after=said.wait,
     )
 
 
@@ -153,6 +172,14 @@ def _throttled(said: Said) -> UpstreamError:
     return Throttled(
         said.says(f"slow down; {said.peer.setting('RPM')} and __TPM should be the account's limits."),
         retry_after=said.wait,
+    )
+
+
+def _too_steep(said: Said) -> UpstreamError:
+    wait = said.wait
+    return Throttled(
+        said.says("slow down: the rate of calls rose too steeply for it; it has to stay where it was for a while."),
+        retry_after=SLOW_DOWN_S if wait is None else wait,
     )
 
 
@@ -183,7 +210,8 @@ def _rejected(said: Said) -> UpstreamError:
 _RULES: Final[tuple[tuple[Callable[[Said], bool], Callable[[Said], UpstreamError]], ...]] = (
     (_is_money, _money),
     (_is_size, _size),
-    (lambda said: said.reply.status == 429 or "slow_down" in said.names, _throttled),
+    (lambda said: "slow_down" in said.names, _too_steep),
+    (lambda said: said.reply.status == 429, _throttled),
     (lambda said: said.reply.status in (401, 403, 407), _unauthorized),
     (lambda said: said.reply.status in (404, 405), _not_found),
     (lambda said: said.reply.status in (408, 425) or said.reply.status >= 500, _unavailable),
@@ -205,6 +233,7 @@ def _guessed_status(complaint: Complaint) -> int:
 _STATUS_WORDS: Final = (
     ("rate_limit", 429),
     ("insufficient_quota", 429),
+    ("slow_down", 429),
     ("overloaded", 529),
     ("server_error", 500),
     ("authentication", 401),

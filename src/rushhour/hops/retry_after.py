@@ -1,13 +1,13 @@
-"""When a provider says to come back: in five kinds of headers and three kinds of sentences."""
+"""When a provider says to come back: in its headers, its body, or a sentence."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rushhour.hops.durations import go_duration, number, sensible, span
-from rushhour.hops.limit_headers import limit_headers
+from rushhour.hops.limit_headers import stated_limits
 
 _TRY_AGAIN = re.compile(
     r"(?:try again|retry|retry again)\s+(?:in|after)\s+(\d[\d.]*)\s*(milliseconds?|seconds?|minutes?)\b", re.IGNORECASE
@@ -21,18 +21,23 @@ def advised_wait(headers: Mapping[str, str], message: str, details: Sequence[Any
 
     The most exact statement wins: `retry-after-ms`, `retry-after` (seconds or a date), Google's RetryInfo in
     `details`, "try again in 522ms" in the message, and last the reset of a limit that is used up. Statements
-    that are malformed, negative or longer than a week are as good as absent.
+    that are malformed, negative or longer than a week are as good as absent; a wait of 0, which may be a rounded
+    fraction or a date of a clock that is wrong, counts only if nothing else is said.
     """
-    for wait in (
-        _milliseconds(headers.get("retry-after-ms")),
-        span(headers["retry-after"], headers) if "retry-after" in headers else None,
-        _retry_info(details),
-        _sentence(message),
-        _reset(headers),
-    ):
-        if wait is not None:
+    none_needed = False
+    for wait in _statements(headers, message, details):
+        if wait:
             return wait
-    return None
+        none_needed = none_needed or wait is not None
+    return 0.0 if none_needed else None
+
+
+def _statements(headers: Mapping[str, str], message: str, details: Sequence[Any]) -> Iterator[float | None]:
+    yield _milliseconds(headers.get("retry-after-ms"))
+    yield span(headers["retry-after"], headers) if "retry-after" in headers else None
+    yield _retry_info(details)
+    yield _sentence(message)
+    yield _reset(headers)
 
 
 def _milliseconds(text: str | None) -> float | None:
@@ -45,6 +50,9 @@ def _retry_info(details: Sequence[Any]) -> float | None:
         delay = detail.get("retryDelay") if isinstance(detail, dict) else None
         if isinstance(delay, str):
             return go_duration(delay)
+        if isinstance(delay, dict) and isinstance(seconds := delay.get("seconds"), str | int | float):
+            whole = number(str(seconds))  # a 64-bit integer is a string in protobuf's JSON
+            return sensible(whole)
     return None
 
 
@@ -58,8 +66,10 @@ def _sentence(message: str) -> float | None:
 
 
 def _reset(headers: Mapping[str, str]) -> float | None:
-    limits = limit_headers(headers)
-    if limits is None:
-        return None
-    spent = [one.reset_s for one in (limits.requests, limits.tokens) if one and one.spent and one.reset_s is not None]
-    return max(spent, default=None)
+    """Return when the last used-up limit is full again; one that does not say what is left may be the one."""
+    resets = [
+        limit.reset_s
+        for limit in stated_limits(headers)
+        if limit.reset_s is not None and (limit.spent or limit.remaining is None)
+    ]
+    return max(resets, default=None)

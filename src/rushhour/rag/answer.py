@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import AsyncGenerator, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from rushhour.errors import InvalidRequest
+from rushhour.errors import InvalidRequest, RushhourError, TruncatedStream
 from rushhour.flow.call import Call, Event, Hop
+from rushhour.flow.policies.fallback import Degraded, is_down
 from rushhour.flow.stream import Stream
-from rushhour.hops.contract import ChatDelta, ChatRequest, Passage, Usage
+from rushhour.hops.contract import Chat, ChatDelta, ChatRequest, Passage, Usage
+from rushhour.rag.answers import KeptAnswers, told
 from rushhour.rag.cite import CitationChecker
 from rushhour.rag.contract import Answer, Delta, Piece, Question, Sources
+from rushhour.rag.pressure import Pressure
 from rushhour.rag.prompt import prompt
 from rushhour.rag.receipt import Price, Receipt
 from rushhour.rag.retrieve import Retriever
 
 NOTHING_FOUND = "The documents of this collection do not say anything about that."
+
+CHAT = "chat"
+"""The generator's name in events and receipts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +35,12 @@ class AnswerSettings:
 
 
 class Answerer:
-    """The engine behind every door: a question becomes a stream of pieces."""
+    """The engine behind every door: a question becomes a stream of pieces.
+
+    `model` names what `chat` asks first. When every model of it is down, an answer that was `kept` for an equal
+    question stands in, however old, then `last_resort`. `pressure` admits questions by the generator's queue, and
+    reduces what is asked of it in a rush.
+    """
 
     def __init__(
         self,
@@ -36,12 +49,19 @@ class Answerer:
         model: str,
         prices: Mapping[str, Price],
         settings: AnswerSettings | None = None,
+        *,
+        pressure: Pressure | None = None,
+        kept: KeptAnswers | None = None,
+        last_resort: Chat | None = None,
     ) -> None:
         self._retrieve = retrieve
         self._chat = chat
         self._model = model
         self._prices = prices
         self._settings = settings or AnswerSettings()
+        self._pressure = pressure
+        self._kept = kept
+        self._last_resort = last_resort
 
     async def __call__(self, request: Question, call: Call) -> Stream[Piece]:
         """Return once the first words are there; whatever fails before that raises here.
@@ -51,18 +71,73 @@ class Answerer:
         """
         self._validate(request)
         receipt = Receipt(self._prices)
-        call = replace(call, emit=_both(receipt, call))
-        passages = tuple(await self._retrieve(request.collection, request.text, call, request.top_k))
-        if not passages:
+        call = call.telling(_both(receipt, call))
+        asked = await self._prepare(request, call)
+        if not asked.passages:
             return Stream(self._nothing(receipt))
-        reply = await self._chat(prompt(request, passages, self._settings.max_tokens), call)
+        try:
+            reply = await self._generate(asked, call, receipt)
+        except RushhourError as cause:
+            if not is_down(cause):
+                raise
+            return await self._without_model(request, asked, call, receipt, cause)
+        return self._told(reply, asked.passages, receipt)
+
+    async def _prepare(self, request: Question, call: Call) -> ChatRequest:
+        """Find passages and build the prompt, unless the generator could not be reached in time anyway."""
+        max_tokens = request.max_tokens or self._settings.max_tokens
+        pressure = self._pressure
+        if not pressure:
+            return prompt(request, await self._find(request, call), max_tokens)
+        await self._retrieve.edition(request.collection)  # an unknown one is told before any refusal
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        bare, at_chat = prompt(request, (), max_tokens), call.at(CHAT)
+        pressed = pressure.presses(bare, at_chat)
+        with pressure.admit(bare, at_chat, pressed=pressed):
+            asked = prompt(request, await self._find(request, call), max_tokens)
+        pressure.prepared(loop.time() - begun)
+        pressure.learn(bare, asked)
+        return pressure.reduced(asked, request, at_chat) if pressed and asked.passages else asked
+
+    async def _find(self, request: Question, call: Call) -> list[Passage]:
+        return await self._retrieve(request.collection, request.text, call, request.top_k)
+
+    async def _generate(self, asked: ChatRequest, call: Call, receipt: Receipt) -> Stream[ChatDelta]:
+        """Wait for the first words, and learn how long they took once the queue was left."""
+        if not self._pressure:
+            return await self._chat(asked, call)
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        reply = await self._chat(asked, call)
+        self._pressure.answered(loop.time() - begun - receipt.waited_for(CHAT))
+        return reply
+
+    async def _without_model(
+        self, request: Question, asked: ChatRequest, call: Call, receipt: Receipt, cause: RushhourError
+    ) -> Stream[Piece]:
+        """Answer although every model is down: with what was answered before, or with quotations."""
+        if self._kept and (key := await self._kept.key(request, call)) and (kept := await self._kept.last(key)):
+            call.emit(Degraded(CHAT, "cached_answer", cause, kept.model))
+            receipt.reuse("cache")
+            return told(kept.retold(receipt))
+        if not self._last_resort:
+            raise cause
+        reply = await self._last_resort(asked, call)
+        call.emit(Degraded(CHAT, "extractive", cause, self._last_resort.model))
+        return self._told(reply, asked.passages, receipt)
+
+    def _told(self, reply: Stream[ChatDelta], passages: tuple[Passage, ...], receipt: Receipt) -> Stream[Piece]:
         pieces = self._pieces(reply, passages, receipt)
 
         async def close() -> None:
             await reply.aclose()
             await pieces.aclose()
 
-        return Stream(pieces, close)
+        stream = Stream(pieces, close)
+        # Each wait is bounded once, and by whoever reads: an answer with several readers has several deadlines.
+        stream.deadline, reply.deadline = reply.deadline, math.inf
+        return stream
 
     def _validate(self, request: Question) -> None:
         if not request.text.strip():
@@ -78,12 +153,14 @@ class Answerer:
     ) -> AsyncGenerator[Piece, None]:
         yield Sources(passages)
         checker = CitationChecker(passages)
-        finish_reason, usage = "stop", Usage()
+        finish_reason, usage = None, Usage()
         async for delta in reply:
             finish_reason = delta.finish_reason or finish_reason
             usage = delta.usage or usage
             if checked := checker.feed(delta.text):
                 yield Delta(checked)
+        if finish_reason is None:
+            raise TruncatedStream("The answer ended without a finish reason; ask again.")
         if rest := checker.finish():
             yield Delta(rest)
         yield Answer(
@@ -91,7 +168,7 @@ class Answerer:
             citations=checker.citations(),
             passages=passages,
             finish_reason=finish_reason,
-            model=self._model,
+            model=receipt.by or self._model,
             usage=usage,
             receipt=receipt.as_json(),
         )

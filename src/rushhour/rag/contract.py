@@ -15,7 +15,8 @@ from rushhour.hops.contract import Message, Passage, Usage
 class Question:
     """A question to one collection, with the conversation before it.
 
-    None means: as the settings say.
+    None means: as the settings say. A `fresh` answer is made for this question alone: it is neither taken from a cache
+    nor kept, nor shared with whoever asks the same.
     """
 
     collection: str
@@ -25,6 +26,7 @@ class Question:
     max_tokens: int | None = None
     temperature: float | None = None
     top_k: int | None = None
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,8 @@ class Delta:
 class Answer:
     """The whole answer; the last piece of every stream that did not fail.
 
-    `receipt` is a JSON-ready account of what it took: tokens, cost, waits, retries, cache hits, `degraded`.
+    `model` is the one that answered. `usage` is what was charged for it: nothing where it was reused. `receipt` is a
+    JSON-ready account of what it took: tokens, cost, waits, retries, cache hits, `reused`, `degraded`.
     """
 
     text: str

@@ -16,7 +16,7 @@ RULES = (
 
 
 def prompt(question: Question, passages: Sequence[Passage], max_tokens: int) -> ChatRequest:
-    """Build the request for the chat model: rules, history, passages, question."""
+    """Build the request for the chat model: rules, history, passages, question; an answer of at most `max_tokens`."""
     rules = f"{RULES}\n\n{question.instructions}" if question.instructions else RULES
     context = "\n\n".join(_numbered(passage) for passage in passages)
     return ChatRequest(
@@ -25,7 +25,7 @@ def prompt(question: Question, passages: Sequence[Passage], max_tokens: int) -> 
             *question.history,
             Message("user", f"Passages:\n\n{context}\n\nQuestion: {question.text}"),
         ),
-        max_tokens=question.max_tokens or max_tokens,
+        max_tokens=max_tokens,
         temperature=question.temperature,
         question=question.text,
         passages=tuple(passages),

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from rushhour.errors import Throttled
 from rushhour.flow.batch import Batched
 from rushhour.flow.call import Event
 from rushhour.flow.policies.fallback import Degraded
-from rushhour.flow.policies.pace import Admitted
+from rushhour.flow.policies.hedge import Hedged
+from rushhour.flow.policies.pace import Admitted, Gated
 from rushhour.flow.policies.retry import Retried
 from rushhour.flow.policies.reuse import Reused
 from rushhour.hops.contract import Usage, Used
+
+ANSWER = "answer"
+"""The name under which reuse of whole answers is told and counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +37,19 @@ class Price:
 
 @dataclass(slots=True)
 class _HopAccount:
-    """What one hop did for this answer."""
+    """What one hop did for this answer.
+
+    `calls` is its share of the calls that were paid for, `attempts` how often it went to the provider, hedges aside;
+    `waited_s` was spent in queues, `gated_s` is for how long its own 429s closed the hop.
+    """
 
     calls: float = 0.0
+    attempts: int = 0
     waited_s: float = 0.0
     retries: int = 0
     throttled: int = 0
+    gated_s: float = 0.0
+    hedged: int = 0
     reused: str | None = None
     batched_with: int = 0
     input_tokens: float = 0.0
@@ -49,9 +60,12 @@ class _HopAccount:
         """Only what happened."""
         said = {
             "calls": round(self.calls, 4),
+            "attempts": self.attempts,
             "waited_s": round(self.waited_s, 3),
             "retries": self.retries,
             "throttled": self.throttled,
+            "gated_s": round(self.gated_s, 3),
+            "hedged": self.hedged,
             "reused": self.reused,
             "batched_with": self.batched_with,
             "input_tokens": round(self.input_tokens),
@@ -63,11 +77,17 @@ class _HopAccount:
 
 @dataclass(slots=True)
 class Receipt:
-    """A sink of one answer's events; `prices` are by model."""
+    """A sink of one answer's events; `prices` are by model.
+
+    `reused` says whence the whole answer came if nobody generated it for this question; `by` names who answered in
+    the place of the hop that was asked.
+    """
 
     prices: Mapping[str, Price] = field(default_factory=dict)
     degraded: list[str] = field(default_factory=list)
     cost_usd: float = 0.0
+    reused: str | None = None
+    by: str = ""
     _hops: dict[str, _HopAccount] = field(default_factory=dict)
 
     def record(self, event: Event) -> None:
@@ -89,14 +109,35 @@ class Receipt:
             "waited_s": round(sum(account.waited_s for account in accounts), 3),
             "retries": sum(account.retries for account in accounts),
             "hops": {name: account.as_json() for name, account in self._hops.items()},
+            "reused": self.reused,
             "degraded": self.degraded,
         }
+
+    def reuse(self, how: str, waited: float = 0.0) -> None:
+        """Say that the whole answer was taken from elsewhere, after waiting `waited` seconds for its first words."""
+        self.reused = how
+        account = self._at(ANSWER)
+        account.reused = how
+        account.waited_s += waited
+
+    def waited_for(self, hop: str) -> float:
+        """Seconds spent in the queue of one hop so far."""
+        account = self._hops.get(hop)
+        return account.waited_s if account else 0.0
 
     def _at(self, hop: str) -> _HopAccount:
         return self._hops.setdefault(hop, _HopAccount())
 
     def _admitted(self, event: Admitted, _share: float) -> None:
-        self._at(event.hop).waited_s += event.waited
+        account = self._at(event.hop)
+        account.attempts += 1
+        account.waited_s += event.waited
+
+    def _gated(self, event: Gated, _share: float) -> None:
+        self._at(event.hop).gated_s += event.seconds
+
+    def _hedged(self, event: Hedged, _share: float) -> None:
+        self._at(event.hop).hedged += 1
 
     def _retried(self, event: Retried, _share: float) -> None:
         account = self._at(event.hop)
@@ -109,6 +150,7 @@ class Receipt:
     def _degraded(self, event: Degraded, _share: float) -> None:
         if event.label not in self.degraded:
             self.degraded.append(event.label)
+        self.by = event.by or self.by
 
     def _used(self, event: Used, share: float) -> None:
         account = self._at(event.hop)
@@ -124,17 +166,26 @@ class Receipt:
         account.waited_s += event.waited
         account.batched_with = event.items
         for shared in event.events:
-            if isinstance(shared, Used):
-                self._used(shared, event.share)
-            elif isinstance(shared, Retried):
-                self._retried(shared, event.share)
+            if isinstance(shared, Admitted):  # how long the parcel waited is part of how long its riders did
+                account.attempts += 1
+            elif handler := _SHARED.get(type(shared)):
+                handler(self, shared, event.share)
 
 
-_HANDLERS: dict[type[Event], Callable[[Receipt, Any, float], None]] = {
-    Admitted: Receipt._admitted,
+_Handler: TypeAlias = Callable[[Receipt, Any, float], None]
+
+_SHARED: dict[type[Event], _Handler] = {
+    Gated: Receipt._gated,
+    Hedged: Receipt._hedged,
     Retried: Receipt._retried,
-    Reused: Receipt._reused,
-    Degraded: Receipt._degraded,
     Used: Receipt._used,
+}
+"""What a call that many shared did for each of them."""
+
+_HANDLERS: dict[type[Event], _Handler] = {
+    **_SHARED,
+    Admitted: Receipt._admitted,
     Batched: Receipt._batched,
+    Degraded: Receipt._degraded,
+    Reused: Receipt._reused,
 }

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from rushhour.catalog.contract import Catalog, Chunk
-from rushhour.errors import RushhourError
+from rushhour.errors import DeadlineExceeded, Refusal, RushhourError
 from rushhour.flow.call import Call, Hop
 from rushhour.flow.policies.fallback import Degraded, is_down
 from rushhour.flow.policies.reuse import Cache, Reused
@@ -18,6 +19,8 @@ from rushhour.rag.fuse import score_fusion
 CHARACTERS_PER_TOKEN = 4
 """An estimate for English; only the budget of the prompt depends on it."""
 
+Edition: TypeAlias = tuple[int, int]
+"""When a collection was made and its version since: catalogs that know nothing of each other do not agree on it."""
 
 VERSION_HOLDS_S = 0.25
 """How long a collection's version is taken to hold. What is kept belongs to one version whole, so the worst that can
@@ -26,15 +29,21 @@ happen is the old version a quarter of a second longer."""
 
 @dataclass(frozen=True, slots=True)
 class RetrieveSettings:
-    """`candidates` hits from each side, `top_k` passages of together at most `context_tokens` tokens."""
+    """`candidates` hits from each side, `top_k` passages of together at most `context_tokens` tokens.
+
+    The dense side may take the part `dense_share` of the time that is left, for the generator needs some too.
+    """
 
     top_k: int = 8
     candidates: int = 50
     context_tokens: int = 4000
+    dense_share: float = 0.5
 
 
 class Retriever:
     """Finds passages in one collection. Without embedder or vector store it goes on with BM25 alone, and says so.
+
+    So it does when they are there but too slow, or their queues too long: better a lexical answer than none.
 
     `found` keeps what was found for a question as long as the collection does not change; lesser finds are not kept.
     """
@@ -52,7 +61,7 @@ class Retriever:
         self._query = query
         self._settings = settings or RetrieveSettings()
         self._found = found
-        self._versions: dict[str, tuple[float, int]] = {}
+        self._editions: dict[str, tuple[float, Edition]] = {}
 
     async def __call__(self, collection: str, question: str, call: Call, top_k: int | None = None) -> list[Passage]:
         """Return numbered passages, best first; an empty list means that nothing matches at all.
@@ -60,7 +69,7 @@ class Retriever:
         Raises UnknownCollection before anything is spent.
         """
         wanted = top_k or self._settings.top_k
-        key = (collection, await self._version(collection), question, wanted)
+        key = (collection, await self.edition(collection), question, wanted)
         if self._found is not None and (kept := self._found.get(key)) is not None:
             call.emit(Reused("retrieve", "cache"))
             return list(kept)
@@ -73,14 +82,15 @@ class Retriever:
             self._found.put(key, tuple(passages))
         return passages
 
-    async def _version(self, collection: str) -> int:
-        """Return the collection's version, as of a moment ago at most."""
+    async def edition(self, collection: str) -> Edition:
+        """Return what a collection's state is known by, as of a moment ago at most; raises UnknownCollection."""
         now = asyncio.get_running_loop().time()
-        until, version = self._versions.get(collection, (-math.inf, 0))
+        until, edition = self._editions.get(collection, (-math.inf, (0, 0)))
         if now >= until:
-            version = (await self._catalog.collection(collection)).version
-            self._versions[collection] = (now + VERSION_HOLDS_S, version)
-        return version
+            known = await self._catalog.collection(collection)
+            edition = (known.created, known.version)
+            self._editions[collection] = (now + VERSION_HOLDS_S, edition)
+        return edition
 
     async def _lexical(self, collection: str, question: str) -> dict[str, float]:
         hits = await self._catalog.lexical(collection, question, self._settings.candidates)
@@ -88,15 +98,24 @@ class Retriever:
 
     async def _dense(self, collection: str, question: str, call: Call) -> dict[str, float] | None:
         """Return cosines by id, or None where the answer has to do without."""
+        bounded = self._bounded(call)
         try:
-            vector = await self._embed(Text(question, "query"), call)
-            hits = await self._query(VectorQuery(collection, vector, self._settings.candidates), call)
+            vector = await self._embed(Text(question, "query"), bounded)
+            hits = await self._query(VectorQuery(collection, vector, self._settings.candidates), bounded)
         except RushhourError as cause:
-            if not is_down(cause):
+            if not is_down(cause) and not isinstance(cause, Refusal | DeadlineExceeded):
+                raise
+            if call.deadline <= asyncio.get_running_loop().time():
                 raise
             call.emit(Degraded("retrieve", "lexical_only", cause))
             return None
         return {hit.id: hit.score for hit in hits}
+
+    def _bounded(self, call: Call) -> Call:
+        if math.isinf(call.deadline):
+            return call
+        now = asyncio.get_running_loop().time()
+        return replace(call, deadline=now + self._settings.dense_share * (call.deadline - now))
 
     async def _passages(self, collection: str, fused: Mapping[str, float], top_k: int) -> list[Passage]:
         """Read the best chunks and keep what fits; ids that are no longer visible are passed over."""

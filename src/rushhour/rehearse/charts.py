@@ -97,6 +97,15 @@ class Plot:
                 f'<rect class="bar {colour}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"/>'
             )
 
+    def band(self, start: float, end: float, colour: str) -> None:
+        """Shade an interval over the whole height."""
+        x, last = self.x(max(start, 0.0)), self.x(min(end, self.x_ticks[-1]))
+        if last > x:
+            height = self.height - self.top - self.bottom
+            self._parts.append(
+                f'<rect class="band {colour}" x="{x:.1f}" y="{self.top:g}" width="{last - x:.1f}" height="{height:g}"/>'
+            )
+
     def dot(self, x: float, y: float, colour: str) -> None:
         """Mark one point."""
         self._parts.append(f'<circle class="dot {colour}" cx="{self.x(x):.1f}" cy="{self.y(y):.1f}" r="4.5"/>')

@@ -7,7 +7,10 @@ from html import escape
 
 from rushhour.rehearse.charts import Plot, Point, cumulate, nice_ticks
 from rushhour.rehearse.results import Rehearsal, Run
+from rushhour.rehearse.scenario import BROWNOUT
 from rushhour.rehearse.words import label_of, share
+
+_BANDS = {"outage": "calls fail", "slow": "calls are slow"}
 
 
 def answers_over_time(rehearsal: Rehearsal) -> str:
@@ -22,6 +25,7 @@ def answers_over_time(rehearsal: Rehearsal) -> str:
     )
     ceiling = _ceiling(rehearsal, plot.x_ticks[-1])
     plot.above([*ceiling, (plot.x_ticks[-1], float(rehearsal.users))], "beyond")
+    _bands(plot, rehearsal, words=True)
     plot.axes()
     plot.line(ceiling, "ceiling")
     if rehearsal.runs:
@@ -37,11 +41,33 @@ def legend(rehearsal: Rehearsal) -> str:
     """Name the lines of the first figure."""
     names = [(run.pipeline, run.pipeline) for run in rehearsal.runs]
     names += [("ceiling", "the provider’s ceiling"), ("arrivals", "users arriving")]
-    keys = "".join(
-        f'<li><svg viewBox="0 0 28 8"><path class="line {colour}" d="M1 4L27 4"/></svg>{escape(name)}</li>'
-        for colour, name in names
-    )
+    kinds = dict.fromkeys(_band_class(window.kind) for window in rehearsal.windows)
+    names += [(kind, _BANDS[kind]) for kind in kinds]
+    keys = "".join(f'<li><svg viewBox="0 0 28 8">{_key(colour)}</svg>{escape(name)}</li>' for colour, name in names)
     return f'<ul class="legend">{keys}</ul>'
+
+
+def _key(colour: str) -> str:
+    if colour in _BANDS:
+        return f'<rect class="band {colour}" x="1" y="0" width="26" height="8"/>'
+    return f'<path class="line {colour}" d="M1 4L27 4"/>'
+
+
+def _bands(plot: Plot, rehearsal: Rehearsal, words: bool = False) -> None:
+    """Shade the times in which the provider failed or was slow."""
+    end = plot.x_ticks[-1]
+    for n, window in enumerate(rehearsal.windows):
+        until = end if window.until_s is None else window.until_s
+        if window.from_s >= end:
+            continue
+        colour = _band_class(window.kind)
+        plot.band(window.from_s, until, colour)
+        if words:
+            plot.word(window.from_s, plot.y_ticks[-1], window.label, colour, lift=-15 - 18 * (n % 3), shift=6)
+
+
+def _band_class(kind: str) -> str:
+    return "slow" if kind == BROWNOUT else "outage"
 
 
 def _answers_of(plot: Plot, run: Run) -> None:
@@ -67,12 +93,14 @@ def _answers_of(plot: Plot, run: Run) -> None:
 
 
 def _ceiling(rehearsal: Rehearsal, until: float) -> list[Point]:
-    rate = rehearsal.limit_per_s
-    saved = min(rehearsal.burst_credit_s * rate, float(rehearsal.users))
-    full = (rehearsal.users - saved) / rate
-    if full >= until:
-        return [(0.0, saved), (until, saved + rate * until)]
-    return [(0.0, saved), (full, float(rehearsal.users))]
+    """Return the ceiling's corners up to a time."""
+    corners = rehearsal.floor.ceiling or [(0.0, 0.0)]
+    seen = [corner for corner in corners if corner[0] <= until]
+    beyond = next((corner for corner in corners if corner[0] > until), None)
+    if beyond is not None:
+        (x0, y0), (x1, y1) = seen[-1], beyond
+        seen.append((until, y0 + (y1 - y0) * (until - x0) / (x1 - x0)))
+    return seen
 
 
 def provider_view(rehearsal: Rehearsal) -> str:
@@ -83,13 +111,12 @@ def provider_view(rehearsal: Rehearsal) -> str:
     rows = [list(zip(run.series.admitted, run.series.throttled, strict=True)) for run in runs]
     high = max([rehearsal.limit_per_s * 1.2, *(sum(row) for panel in rows for row in panel)])
     longest = max(len(panel) for panel in rows)
-    panels = [
-        _provider_panel(run, panel, rehearsal.limit_per_s, high, longest) for run, panel in zip(runs, rows, strict=True)
-    ]
+    panels = [_provider_panel(rehearsal, run, panel, high, longest) for run, panel in zip(runs, rows, strict=True)]
     return f'<div class="pair">{"".join(panels)}</div>'
 
 
-def _provider_panel(run: Run, rows: Sequence[tuple[int, int]], limit: float, high: float, longest: int) -> str:
+def _provider_panel(rehearsal: Rehearsal, run: Run, rows: Sequence[tuple[int, int]], high: float, longest: int) -> str:
+    limit = rehearsal.limit_per_s
     plot = Plot(
         f"Calls that the provider admitted and refused each second: {run.pipeline}",
         nice_ticks(longest, 6),
@@ -101,6 +128,7 @@ def _provider_panel(run: Run, rows: Sequence[tuple[int, int]], limit: float, hig
         x_unit="seconds",
         y_unit="calls a second",
     )
+    _bands(plot, rehearsal)
     plot.axes()
     for second, (admitted, throttled) in enumerate(rows):
         plot.bar(second, second + 1, 0, admitted, run.pipeline)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -33,8 +34,9 @@ def quotes(answer: str, gold: str) -> bool:
 
 
 def judge_answer(answer: str, gold: str) -> Outcome:
-    """Judge the text of a reply that ended as it should."""
-    return Outcome.ANSWERED if quotes(answer, gold) else Outcome.WRONG
+    """Judge the text of a reply that ended as it should; without a gold, any that is not empty will do."""
+    right = quotes(answer, gold) if gold else bool(answer.strip())
+    return Outcome.ANSWERED if right else Outcome.WRONG
 
 
 def judge_status(status: int, headers: Mapping[str, str], body: Any) -> tuple[Outcome, str]:
@@ -44,12 +46,30 @@ def judge_status(status: int, headers: Mapping[str, str], body: Any) -> tuple[Ou
     says it as its own and gives a time; the provider's 429 handed on is a failure.
     """
     kind = error_kind(body) or f"http_{status}"
-    timed = "retry-after" in headers or "retry-after-ms" in headers
-    if status == 429 and timed and kind != PASSED_ON_429:
+    if status == 429 and advised_wait(headers) is not None and kind != PASSED_ON_429:
         return Outcome.REFUSED, ""
     if status == 429:
         return Outcome.FAILED, PASSED_ON_429
     return Outcome.FAILED, kind
+
+
+def advised_wait(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds for which a reply asks its reader to stay away, to the millisecond where it says so."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers[name]) * unit
+        except (KeyError, ValueError):
+            continue
+        if 0 <= seconds < math.inf:
+            return seconds
+    return None
+
+
+def degraded_in(body: Any) -> tuple[str, ...]:
+    """Return in what ways an answer says that it is less than it could be; empty where it has no such receipt."""
+    receipt = body.get("rushhour") if isinstance(body, dict) else None
+    labels = receipt.get("degraded") if isinstance(receipt, dict) else None
+    return tuple(str(label) for label in labels) if isinstance(labels, list) else ()
 
 
 def error_kind(body: Any) -> str:

@@ -8,16 +8,18 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from rushhour.rehearse.crowd import Visited
 from rushhour.rehearse.judge import Outcome
-from rushhour.rehearse.results import Rehearsal, Run
-from rushhour.rehearse.words import dollars, headline, label_of, ratio, seconds, share, story
+from rushhour.rehearse.results import Rehearsal, Run, Slo
+from rushhour.rehearse.story import headline, story
+from rushhour.rehearse.words import dollars, label_of, megabytes, ratio, seconds, share
 
-_COLOURS = {"naive": "dark_orange3", "production": "dark_cyan"}
+_COLOURS = {"naive": "dark_orange3", "sdk": "dark_goldenrod", "production": "dark_cyan", "target": "medium_purple"}
 
 
 class Terminal:
@@ -90,6 +92,9 @@ def print_result(console: Console, rehearsal: Rehearsal, files: list[Path]) -> N
     """Print the table, the story, and where the report is."""
     console.print()
     console.print(_table(rehearsal))
+    if rehearsal.slo is not None:
+        console.print()
+        console.print(_objectives(rehearsal.slo))
     console.print()
     for sentence in story(rehearsal):
         console.print(Padding(sentence, (0, 0, 0, 2)), highlight=False)
@@ -107,9 +112,15 @@ def _table(rehearsal: Rehearsal) -> Table:
     floor = f"{rehearsal.floor_s:g} s"
     _add(table, rehearsal, "answered rightly", lambda run: f"{run.answered:,} ({share(run.answered, rehearsal.users)})")
     _add(table, rehearsal, "wrong answers", lambda run: f"{run.wrong:,}")
+    if any(run.degraded for run in rehearsal.runs):
+        _add(table, rehearsal, "… of them with less than asked", lambda run: f"{sum(run.degraded.values()):,}")
+    if any(run.refused_first for run in rehearsal.runs):
+        _add(table, rehearsal, "refused honestly at first", lambda run: f"{run.refused_first:,}")
+        _add(table, rehearsal, "… came again as told, and answered", _served_again)
     _add(table, rehearsal, "refused honestly", lambda run: f"{run.refused:,}")
     for kind in dict.fromkeys(kind for run in rehearsal.runs for kind in run.errors):
-        table.add_row(label_of(kind), *(f"{run.errors.get(kind, 0):,}" for run in rehearsal.runs), "")
+        table.add_row(escape(label_of(kind)), *(f"{run.errors.get(kind, 0):,}" for run in rehearsal.runs), "")
+    _tenants(table, rehearsal)
     table.add_section()
     _add(table, rehearsal, "wait, median", lambda run: seconds(run.p50_s))
     _add(table, rehearsal, "wait, 95th / 99th percentile", lambda run: f"{seconds(run.p95_s)} / {seconds(run.p99_s)}")
@@ -121,7 +132,33 @@ def _table(rehearsal: Rehearsal) -> Table:
     _add(table, rehearsal, "connections to the provider", lambda run: f"{run.connections:,}")
     _add(table, rehearsal, "cost of 1,000 right answers", lambda run: dollars(run.cost_per_answer_usd, 1000))
     _add(table, rehearsal, "CPU of the pipeline", lambda run: seconds(run.cpu_s))
-    _add(table, rehearsal, "largest memory", lambda run: f"{run.peak_rss_mb:,.0f} MB")
+    _add(table, rehearsal, "largest memory", lambda run: megabytes(run.peak_rss_mb))
+    _add(table, rehearsal, "the provider on this client", lambda run: (run.verdict or {}).get("verdict", "–"))
+    return table
+
+
+def _tenants(table: Table, rehearsal: Rehearsal) -> None:
+    """Add a line for each tenant: how many were answered, and how long most of them waited."""
+    if not any(run.tenants for run in rehearsal.runs):
+        return
+    table.add_section()
+    for row in zip(*(run.tenants for run in rehearsal.runs if run.tenants), strict=True):
+        flood = " (all at once)" if row[0].flooded else ""
+        cells = [f"{one.answered:,} of {one.users:,} · {seconds(one.p95_s)}" for one in row]
+        table.add_row(f"{row[0].tenant}{flood}: answered · 95 %", *cells, "")
+
+
+def _served_again(run: Run) -> str:
+    return f"{run.returned.answered:,} of {run.returned.users:,}"
+
+
+def _objectives(slo: Slo) -> Table:
+    held = "[green]held[/]" if slo.held else "[red]missed[/]"
+    table = Table(title=f"Objectives of {slo.pipeline or 'nothing'}: {held}", title_justify="left", pad_edge=False)
+    for column in ("objective", "measured", ""):
+        table.add_column(column, justify="right" if column == "measured" else "left")
+    for one in slo.objectives:
+        table.add_row(one.objective, one.shown, "[green]held[/]" if one.held else "[red]missed[/]")
     return table
 
 

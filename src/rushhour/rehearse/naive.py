@@ -18,7 +18,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import aiohttp
@@ -28,6 +28,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from openai import APIStatusError, AsyncOpenAI, AsyncStream, OpenAIError
 from openai.types.chat import ChatCompletionChunk
 from pydantic import BaseModel
+from starlette.types import Lifespan
 
 from rushhour.rehearse.corpus import Document, python_manual
 
@@ -73,28 +74,33 @@ async def post(session: aiohttp.ClientSession, path: str, body: Mapping[str, Any
         return await response.json()
 
 
-async def retrieve(client: AsyncOpenAI, question: str) -> str:
+async def retrieve(client: AsyncOpenAI, session: aiohttp.ClientSession, question: str) -> str:
     """Embed the question, fetch the nearest chunks, and paste them together."""
     embedded = await client.embeddings.create(model=os.environ["NAIVE_EMBED_MODEL"], input=question)
-    async with aiohttp.ClientSession() as session:
-        found = await post(
-            session,
-            "/query",
-            {
-                "namespace": os.environ["NAIVE_NAMESPACE"],
-                "vector": embedded.data[0].embedding,
-                "topK": TOP_K,
-                "includeMetadata": True,
-            },
-        )
+    found = await post(
+        session,
+        "/query",
+        {
+            "namespace": os.environ["NAIVE_NAMESPACE"],
+            "vector": embedded.data[0].embedding,
+            "topK": TOP_K,
+            "includeMetadata": True,
+        },
+    )
     return "\n\n".join(match["metadata"]["text"] for match in found["matches"])
 
 
 async def answer(ask: Ask) -> Response:
+    """Answer one question with clients made for it alone."""
+    client = AsyncOpenAI(max_retries=0)
+    async with aiohttp.ClientSession() as session:
+        return await answer_with(client, session, ask)
+
+
+async def answer_with(client: AsyncOpenAI, session: aiohttp.ClientSession, ask: Ask) -> Response:
     """Answer one question."""
     question = ask.messages[-1].content
-    client = AsyncOpenAI(max_retries=0)
-    prompt = PROMPT.format(context=await retrieve(client, question), question=question)
+    prompt = PROMPT.format(context=await retrieve(client, session, question), question=question)
     model = os.environ["NAIVE_CHAT_MODEL"]
     if not ask.stream:
         reply = await client.chat.completions.create(model=model, messages=[{"role": "user", "content": prompt}])
@@ -126,10 +132,10 @@ def _internal_error(error: Exception, code: str | None) -> Response:
     return JSONResponse({"error": {"message": str(error), "type": kind, "code": code}}, status_code=500)
 
 
-def make_app() -> FastAPI:
+def make_app(answer: Callable[[Ask], Awaitable[Response]], lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
     """Return the web application: one route, and upstream errors handed on as internal errors."""
-    app = FastAPI(title="A tutorial's RAG")
-    app.post("/v1/chat/completions")(answer)
+    app = FastAPI(title="A tutorial's RAG", lifespan=lifespan)
+    app.post("/v1/chat/completions", response_model=None)(answer)
     app.exception_handler(OpenAIError)(_sdk_failed)
     app.exception_handler(aiohttp.ClientError)(_store_failed)
     return app
@@ -165,12 +171,21 @@ async def ingest(at_once: int) -> dict[str, int]:
     return {"chunks": len(chunks), "lost": lost}
 
 
-async def serve(port: int) -> None:
+async def serve(app: FastAPI, port: int) -> None:
     """Serve until told to stop; print a line of JSON with the address once the port is bound."""
     listening = socket.create_server(("127.0.0.1", port), backlog=2_048)
     print(json.dumps({"ready": True, "url": f"http://127.0.0.1:{listening.getsockname()[1]}"}), flush=True)  # noqa: T201  # the line its parent waits for
-    server = uvicorn.Server(uvicorn.Config(make_app(), log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
     await server.serve(sockets=[listening])
+
+
+def port_from_command_line(program: str, about: str) -> int:
+    """Read `serve [--port N]`."""
+    arguments = argparse.ArgumentParser(prog=program, description=about)
+    serving = arguments.add_subparsers(dest="command", required=True).add_parser("serve")
+    serving.add_argument("--port", type=int, default=0)
+    port: int = arguments.parse_args().port
+    return port
 
 
 def main() -> None:
@@ -183,7 +198,7 @@ def main() -> None:
     if given.command == "ingest":
         print(json.dumps(asyncio.run(ingest(given.at_once))), flush=True)  # noqa: T201  # its result
     else:
-        asyncio.run(serve(given.port))
+        asyncio.run(serve(make_app(answer), given.port))
 
 
 if __name__ == "__main__":

@@ -1,16 +1,17 @@
 """Child processes: started, found ready, measured, and ended on every way out.
 
-Each runs in a session of its own, so that Ctrl-C reaches only the rehearsal, which then ends them in order. What a
-child writes goes to a log in the run's folder.
+Each runs in a session of its own, so that Ctrl-C reaches only the rehearsal, which then ends them in order. Its input
+is a pipe that closes when the rehearsal is gone: whoever is on the `leash` then ends too. What a child writes goes to
+a log in the run's folder.
 """
 
 from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,9 @@ import msgspec
 import psutil
 
 from rushhour.errors import RushhourError
+from rushhour.rehearse.meter import Measured, measuring
 
 _GRACE_S = 5.0
-_SAMPLE_S = 0.2
 _LOG_TAIL = 1_500
 
 
@@ -29,14 +30,6 @@ class ChildFailed(RushhourError):
     """A process of the rehearsal ended or hung where it should not have."""
 
     code = "rehearsal_process_failed"
-
-
-@dataclass(slots=True)
-class Measured:
-    """CPU seconds and the largest resident memory (10⁶ bytes) of a process and its children."""
-
-    cpu_s: float = 0.0
-    peak_rss_mb: float = 0.0
 
 
 class Child:
@@ -103,26 +96,9 @@ class Child:
         assert self._process.stdin is not None  # noqa: S101  # `running` always gives it a pipe
         self._process.stdin.write(b"go\n")
 
-    def cpu_s(self) -> float:
-        """CPU seconds until now, user and system, children included; 0 once it has ended."""
-        return sum(_cpu_of(process) for process in self._family())
-
-    def rss_mb(self) -> float:
-        """Resident memory now in 10⁶ bytes, children included."""
-        return sum(_rss_of(process) for process in self._family()) / 1e6
-
-    @asynccontextmanager
-    async def measured(self) -> AsyncIterator[Measured]:
-        """Measure CPU and memory while the block runs; the figures are final once it is left."""
-        figures = Measured(peak_rss_mb=self.rss_mb())
-        before = self.cpu_s()
-        sampler = asyncio.create_task(self._sample(figures, before))
-        try:
-            yield figures
-        finally:
-            sampler.cancel()
-            await asyncio.gather(sampler, return_exceptions=True)
-            self._take(figures, before)
+    def measured(self) -> AbstractAsyncContextManager[Measured]:
+        """Measure CPU and memory, its children's too, while the block runs."""
+        return measuring(self._family)
 
     async def stop(self, grace_s: float = _GRACE_S) -> None:
         """Ask it to end, then make it end; its own children too, however impatient the caller gets."""
@@ -149,15 +125,6 @@ class Child:
         with self.log.open("ab") as log:
             log.write(line)
 
-    async def _sample(self, figures: Measured, before: float) -> None:
-        while True:
-            await asyncio.sleep(_SAMPLE_S)
-            self._take(figures, before)
-
-    def _take(self, figures: Measured, before: float) -> None:
-        figures.cpu_s = max(figures.cpu_s, self.cpu_s() - before)
-        figures.peak_rss_mb = max(figures.peak_rss_mb, self.rss_mb())
-
     def _family(self) -> list[psutil.Process]:
         try:
             return [self._watched, *self._watched.children(recursive=True)]
@@ -169,6 +136,11 @@ class Child:
         return f"The {self.name} {what}." + (
             f" The end of its log:\n{tail}" if tail else f" Its log, {self.log}, is empty."
         )
+
+
+def leashed(module: str, *arguments: str) -> list[str]:
+    """Return the command that runs a module and ends with whoever started it."""
+    return [sys.executable, "-m", "rushhour.rehearse.leash", module, *arguments]
 
 
 @asynccontextmanager
@@ -206,18 +178,3 @@ async def _is_up(session: aiohttp.ClientSession, url: str) -> bool:
             return response.status == 200
     except aiohttp.ClientError:
         return False
-
-
-def _cpu_of(process: psutil.Process) -> float:
-    try:
-        times = process.cpu_times()
-    except psutil.NoSuchProcess:
-        return 0.0
-    return times.user + times.system
-
-
-def _rss_of(process: psutil.Process) -> int:
-    try:
-        return process.memory_info().rss
-    except psutil.NoSuchProcess:
-        return 0

@@ -5,7 +5,7 @@ Self-contained: the plots are inline SVG, there is no script, no font and no ima
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from html import escape
 from importlib import resources
@@ -13,8 +13,28 @@ from pathlib import Path
 from string import Template
 
 from rushhour.rehearse import figures
+from rushhour.rehearse import report_sections as sections
+from rushhour.rehearse.report_table import Row, table
 from rushhour.rehearse.results import Ingestion, Rehearsal, Run
-from rushhour.rehearse.words import dollars, headline, ratio, seconds, share, story, verdict
+from rushhour.rehearse.story import headline, story, verdict
+from rushhour.rehearse.words import dollars, megabytes, ratio, seconds, share
+
+_PIPELINES = {
+    "naive": (
+        '<b class="naive">naive</b> is retrieval-augmented generation as tutorials write it: for each request a new '
+        "client of the official SDK with its retries off, one embedding call, one vector query, one chat call; no "
+        "limits; an error goes to the user."
+    ),
+    "sdk": (
+        '<b class="sdk">sdk</b> is the same with what careful people change: one shared client with the official SDK’s '
+        "own retries (two, waiting as the provider asks), and one shared session for the vector store."
+    ),
+    "production": '<b class="production">production</b> is the real <code>rushhour serve</code> process.',
+    "target": (
+        '<b class="target">target</b> is an app of somebody’s own, pointed at the simulated provider. Its process was '
+        "not measured, and an answer counts as right when it is whole, unless the question came with what to quote."
+    ),
+}
 
 
 def write_report(path: Path, rehearsal: Rehearsal) -> None:
@@ -34,12 +54,19 @@ def render_report(rehearsal: Rehearsal) -> str:
         headline=escape(title),
         lead="".join(f'<p class="lead">{escape(sentence)}</p>' for sentence in _lead(rehearsal)),
         cards="".join(_card(run, rehearsal) for run in rehearsal.runs),
-        limit=f"{rehearsal.limit_per_s:g}",
+        limit=f"{rehearsal.limit_per_s:.4g}",
         legend=figures.legend(rehearsal),
         answers=figures.answers_over_time(rehearsal),
         provider_section=_provider(rehearsal),
         outcomes=figures.outcomes(rehearsal),
         waiting=figures.waiting(rehearsal),
+        objectives=sections.objectives(rehearsal),
+        troubles=sections.troubles(rehearsal),
+        second_visits=sections.second_visits(rehearsal),
+        tenants=sections.tenants(rehearsal),
+        manners=sections.manners(rehearsal),
+        disclosed=sections.disclosed(rehearsal),
+        compared=_compared(rehearsal),
         effort=_effort(rehearsal),
         ingestion_section=_ingestion(rehearsal),
         floor=_floor(rehearsal),
@@ -90,7 +117,7 @@ def _provider(rehearsal: Rehearsal) -> str:
 
 
 def _effort(rehearsal: Rehearsal) -> str:
-    rows: list[tuple[str, Callable[[Run], str], bool]] = [
+    rows: list[Row[Run]] = [
         ("embedding calls", lambda run: f"{run.provider_calls.embeddings:,}", False),
         ("embedding calls for each right answer", lambda run: ratio(run.embeddings_per_answer), False),
         ("vector store calls", lambda run: f"{run.provider_calls.vectors:,}", False),
@@ -102,33 +129,29 @@ def _effort(rehearsal: Rehearsal) -> str:
         ("charged for 1,000 right answers", lambda run: dollars(run.cost_per_answer_usd, 1000), True),
         ("CPU of the pipeline’s process", lambda run: seconds(run.cpu_s), False),
         ("CPU for each right answer", _milliseconds, True),
-        ("largest memory of that process", lambda run: f"{run.peak_rss_mb:,.0f} MB", False),
+        ("largest memory of that process", lambda run: megabytes(run.peak_rss_mb), False),
     ]
-    body = [(label, [value(run) for run in rehearsal.runs], strong) for label, value, strong in rows]
-    return _table([run.pipeline for run in rehearsal.runs], body)
+    return table(rehearsal.runs, rows, lambda run: run.pipeline)
 
 
 def _milliseconds(run: Run) -> str:
-    return f"{1000 * run.cpu_s / run.answered:.1f} ms" if run.answered else "–"
+    return f"{1000 * run.cpu_s / run.answered:.1f} ms" if run.answered and run.cpu_s is not None else "–"
 
 
 def _ingestion(rehearsal: Rehearsal) -> str:
     if not rehearsal.ingestion:
         return ""
-    rows: list[tuple[str, Callable[[Ingestion], str]]] = [
-        ("time", lambda side: seconds(side.seconds)),
-        ("chunks", lambda side: f"{side.chunks:,}"),
-        ("chunks lost on the way", lambda side: f"{side.lost:,}"),
-        ("embedding calls", lambda side: f"{side.embedding_calls:,}"),
-        ("vector store calls", lambda side: f"{side.vector_calls:,}"),
-        ("calls refused with 429", lambda side: f"{side.throttled:,}"),
-        ("charged", lambda side: dollars(side.cost_usd)),
-        ("CPU", lambda side: seconds(side.cpu_s)),
+    rows: list[Row[Ingestion]] = [
+        ("time", lambda side: seconds(side.seconds), False),
+        ("chunks", lambda side: f"{side.chunks:,}", False),
+        ("chunks lost on the way", lambda side: f"{side.lost:,}", False),
+        ("embedding calls", lambda side: f"{side.embedding_calls:,}", False),
+        ("vector store calls", lambda side: f"{side.vector_calls:,}", False),
+        ("calls refused with 429", lambda side: f"{side.throttled:,}", False),
+        ("charged", lambda side: dollars(side.cost_usd), False),
+        ("CPU", lambda side: seconds(side.cpu_s), False),
     ]
-    table = _table(
-        [side.pipeline for side in rehearsal.ingestion],
-        [(label, [value(side) for side in rehearsal.ingestion], False) for label, value in rows],
-    )
+    filled = table(rehearsal.ingestion, rows, lambda side: side.pipeline)
     naive = next((side for side in rehearsal.ingestion if side.at_once), None)
     hand = (
         f" So that nobody waits too long, naive runs {naive.at_once} of its loops side by side here; tutorials run one."
@@ -140,19 +163,40 @@ def _ingestion(rehearsal: Rehearsal) -> str:
         "<section><h2>Filling the vector store</h2><p>The same text, Python’s language reference "
         f"({size:,} characters), by one embedding and one upsert a chunk (naive), and in batches that survive "
         "failures (production)."
-        f"{hand}</p>{table}</section>"
+        f"{hand}</p>{filled}</section>"
     )
 
 
 def _floor(rehearsal: Rehearsal) -> str:
-    users, rate = f"{rehearsal.users:,}", f"{rehearsal.limit_per_s:g}"
-    return (
-        f"<p>An answer needs one chat call, and the provider admits {rate} a second. {users} of them therefore take "
-        f"{users} ÷ {rate} = <b>{rehearsal.users / rehearsal.limit_per_s:g} s</b>, however good the software: what is "
-        "paid under load is waiting, not errors.</p><p>The provider lets a client save up at most "
-        f"{rehearsal.burst_credit_s:g} s of its limit, which shortens the floor by as much; against that stands the "
-        "time of the last answer itself, about as long. The floor stated everywhere here is the plain one, "
-        f"{rehearsal.floor_s:g} s.</p>"
+    floor, users, rate = rehearsal.floor, f"{rehearsal.users:,}", f"{rehearsal.limit_per_s:.4g}"
+    told = f"<p>A generated answer needs one chat call, and the provider admits {rate} a second"
+    if floor.bound == "tokens":
+        told += f": its tokens a minute are the scarcer limit, at about {floor.tokens_per_call:,.0f} a prompt"
+    drain = rehearsal.users / rehearsal.limit_per_s
+    told += (
+        f". {users} of them therefore take {users} ÷ {rate} = <b>{drain:.4g} s</b>, however good the software: what is "
+        "paid under load is waiting, not errors.</p>"
+    )
+    if floor.closed_s:
+        told += f"<p>For {floor.closed_s:g} s no chat call could succeed, which is added where users were waiting.</p>"
+    told += (
+        f"<p>The provider lets a client save up at most {rehearsal.burst_credit_s:.4g} s of its limit. One second of "
+        "that stands against the time of the last answer itself, the rest shortens the floor; users who come late "
+        f"lengthen it. The floor stated everywhere here is <b>{rehearsal.floor_s:g} s</b>.</p>"
+    )
+    if any(run.degraded for run in rehearsal.runs):
+        told += (
+            "<p>An answer that is quoted instead of generated needs no chat call: whoever gives such answers while the "
+            "provider is down can be faster than this floor.</p>"
+        )
+    return told
+
+
+def _compared(rehearsal: Rehearsal) -> str:
+    told = [_PIPELINES[run.pipeline] for run in rehearsal.runs if run.pipeline in _PIPELINES]
+    return "".join(f"<p>{text}</p>" for text in told) + (
+        "<p>All were asked the same questions by the same users at the same moments, over HTTP, against the same "
+        "simulated provider, one after the other.</p>"
     )
 
 
@@ -171,16 +215,6 @@ def _rows(group: Mapping[str, object]) -> str:
 
 def _value(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) and value >= 10_000 else str(value)
-
-
-def _table(columns: Sequence[str], rows: Iterable[tuple[str, Sequence[str], bool]]) -> str:
-    head = "".join(f'<th class="{name}">{escape(name)}</th>' for name in columns)
-    body = "".join(
-        f"<tr{' class=strong' if strong else ''}><td>{escape(label)}</td>"
-        f"{''.join(f'<td>{escape(value)}</td>' for value in values)}</tr>"
-        for label, values, strong in rows
-    )
-    return f'<div class="scroll"><table><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def _footer(rehearsal: Rehearsal) -> str:

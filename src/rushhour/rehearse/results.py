@@ -6,18 +6,10 @@ None, never 0.
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
-
-from rushhour.rehearse.crowd import Visited
-from rushhour.rehearse.judge import Outcome
-
-STEP_S = 0.25
-"""Width of the bins of every series of users, in seconds."""
 
 
 class ProviderCalls(msgspec.Struct, frozen=True):
@@ -43,6 +35,45 @@ class Series(msgspec.Struct, frozen=True):
     throttled: list[int] = []
 
 
+class Returned(msgspec.Struct, frozen=True, kw_only=True):
+    """How the second visits ended, of users who were refused honestly and came again when they were told to."""
+
+    users: int = 0
+    answered: int = 0
+    wrong: int = 0
+    refused: int = 0
+    errors: dict[str, int] = {}
+
+
+class TenantRun(msgspec.Struct, frozen=True, kw_only=True):
+    """How one tenant's users fared; the percentiles are of those answered rightly. `flooded`: they came all at once."""
+
+    tenant: str
+    users: int
+    answered: int
+    wrong: int
+    refused: int
+    refused_first: int
+    errors: dict[str, int]
+    p50_s: float | None
+    p95_s: float | None
+    flooded: bool = False
+
+
+class SimulatorLoad(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the simulated provider itself held the run up.
+
+    `cpu_share` is its mean share of a core, `busiest` that of its busiest two seconds, `late_p99_s` by how much it was
+    later than it meant to be for 99 % of its calls (None: it does not tell). `bottleneck` says that a limit of this
+    machine, not of the provider, may show in the figures.
+    """
+
+    cpu_share: float = 0.0
+    busiest: float = 0.0
+    late_p99_s: float | None = None
+    bottleneck: bool = False
+
+
 class Run(msgspec.Struct, frozen=True, kw_only=True):
     """One pipeline's Monday.
 
@@ -50,6 +81,10 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     is the time within which p % of *all* users had a right answer (None: never). `makespan_s` ends when the last
     user is done, served or not, `done_99_s` when 99 % are: one slow call of the provider moves only the first.
     `cost_usd` is what the provider charges, for answers that helped nobody too.
+    Users who came again after an honest refusal count as their second visit ended; `refused_first` is how many were
+    refused at first, `returned` how those fared who came again. `degraded` counts the right answers that say they lack
+    something, by what; `verdict` is the simulated provider's own on its client. CPU and memory are None for an app
+    that the rehearsal did not start.
     """
 
     pipeline: str
@@ -66,8 +101,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     connections: int
     tokens: int
     cost_usd: float
-    cpu_s: float
-    peak_rss_mb: float
+    cpu_s: float | None
+    peak_rss_mb: float | None
     done_99_s: float | None = None
     first_word_p50_s: float | None = None
     first_word_p95_s: float | None = None
@@ -77,6 +112,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     series: Series
     crowd_late_p99_s: float = 0.0
     crowd_cpu_s: float = 0.0
+    refused_first: int = 0
+    returned: Returned = Returned()
+    degraded: dict[str, int] = {}
+    tenants: list[TenantRun] = []
+    simulator: SimulatorLoad = SimulatorLoad()
+    verdict: dict[str, Any] | None = None
     partial: bool = False
 
 
@@ -105,6 +146,46 @@ class Friday(msgspec.Struct, frozen=True):
     median_s: float | None
 
 
+class Objective(msgspec.Struct, frozen=True, kw_only=True):
+    """One objective of a run: as it was written, what was measured (None: nothing), and whether it holds."""
+
+    objective: str
+    measured: float | None
+    shown: str
+    held: bool
+
+
+class Slo(msgspec.Struct, frozen=True, kw_only=True):
+    """The objectives of one pipeline; `held` when every one of them is."""
+
+    pipeline: str
+    held: bool
+    objectives: list[Objective]
+
+
+class FloorNote(msgspec.Struct, frozen=True, kw_only=True):
+    """What the floor is due to: the limit on requests, on tokens, or the users' own arrivals.
+
+    `tokens_per_call` is what a prompt is charged, `closed_s` for how long no chat call could succeed; `ceiling` are the
+    corners (seconds, calls) of the most that can have been admitted.
+    """
+
+    bound: str = "requests"
+    tokens_per_call: float = 0.0
+    closed_s: float = 0.0
+    ceiling: list[tuple[float, float]] = []
+
+
+class WindowNote(msgspec.Struct, frozen=True, kw_only=True):
+    """A time in which some of the provider's APIs failed or were slow, in seconds from the start, or to the end."""
+
+    label: str
+    surfaces: list[str]
+    kind: str
+    from_s: float
+    until_s: float | None
+
+
 class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
     """The whole report; `partial` when it was interrupted, and then what is missing was not measured."""
 
@@ -121,6 +202,12 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
     questions: int = 0
     limit_per_s: float
     burst_credit_s: float = 0.0
+    floor: FloorNote = FloorNote()
+    windows: list[WindowNote] = []
+    faults: dict[str, Any] = {}
+    pipelines: dict[str, dict[str, str]] = {}
+    slo: Slo | None = None
+    description: str = ""
     wall_s: float = 0.0
     partial: bool = False
     version: str = ""
@@ -131,50 +218,3 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
 def write_json(path: Path, rehearsal: Rehearsal) -> None:
     """Write the report as indented JSON."""
     path.write_bytes(msgspec.json.format(msgspec.json.encode(rehearsal), indent=2) + b"\n")
-
-
-def percentile(values: Sequence[float], percent: float) -> float | None:
-    """Return a percentile by linear interpolation between the nearest ranks (as NumPy's default); None of nothing."""
-    if not values:
-        return None
-    ordered = sorted(values)
-    rank = (len(ordered) - 1) * percent / 100
-    below = math.floor(rank)
-    above = min(below + 1, len(ordered) - 1)
-    return round(ordered[below] + (ordered[above] - ordered[below]) * (rank - below), 4)
-
-
-def served_within(answered: Sequence[float], users: int) -> list[float | None]:
-    """Return, for each whole percentage 0…100 of all users, the time within which so many were answered."""
-    ordered = [0.0, *sorted(answered)]
-    needed = [math.ceil(users * percent / 100) for percent in range(101)]
-    return [ordered[count] if count < len(ordered) else None for count in needed]
-
-
-def count_outcomes(visits: Sequence[Visited]) -> tuple[Mapping[Outcome, int], dict[str, int]]:
-    """Return how many visits ended in each way, and the failures by kind, the most frequent first."""
-    outcomes = Counter(visit.outcome for visit in visits)
-    kinds = Counter(visit.kind for visit in visits if visit.outcome is Outcome.FAILED)
-    return outcomes, dict(kinds.most_common())
-
-
-def bins(times: Sequence[float], step: float, length: int) -> list[int]:
-    """Count times into `length` bins of `step` seconds; what lies beyond the last counts there."""
-    counts = [0] * length
-    for time in times:
-        counts[min(max(int(time / step), 0), length - 1)] += 1
-    return counts
-
-
-def series_of(visits: Sequence[Visited]) -> Series:
-    """Return when users arrived, were answered, and left without an answer."""
-    ends = [visit.at + visit.done_s for visit in visits]
-    length = int(max(ends, default=0.0) / STEP_S) + 1
-    right = [end for visit, end in zip(visits, ends, strict=True) if visit.outcome is Outcome.ANSWERED]
-    not_right = [end for visit, end in zip(visits, ends, strict=True) if visit.outcome is not Outcome.ANSWERED]
-    return Series(
-        STEP_S,
-        bins([visit.at for visit in visits], STEP_S, length),
-        bins(right, STEP_S, length),
-        bins(not_right, STEP_S, length),
-    )

@@ -1,8 +1,8 @@
-"""The rehearsal in plain words: names of failures, figures with their units, and the story they tell."""
+"""Words for figures: the names of failures, and numbers with their units."""
 
 from __future__ import annotations
 
-from rushhour.rehearse.results import Rehearsal, Run
+from collections.abc import Sequence
 
 _LABELS = {
     "upstream_429": "the provider’s 429, handed to the user",
@@ -22,6 +22,10 @@ _LABELS = {
     "upstream_timeout": "the provider timed out",
     "upstream_connection_lost": "connection to the provider lost",
     "upstream_truncated_stream": "the provider cut the answer off",
+    "RateLimitError": "the provider’s 429, handed to the user",
+    "insufficient_quota": "the provider’s bill, handed to the user",
+    "upstream_quota_exhausted": "the provider’s money is spent",
+    "circuit_open": "the provider rests after failures",
     "deadline_exceeded": "deadline passed",
     "overloaded": "refused after the answer had begun",
 }
@@ -62,93 +66,16 @@ def ratio(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
 
 
-def headline(rehearsal: Rehearsal) -> str:
-    """Say in one line what was played."""
-    over = rehearsal.settings.get("over_s", 0)
-    return f"{rehearsal.users:,} users in {over:g} seconds, {rehearsal.limit_per_s:g} calls a second allowed"
+def megabytes(value: float | None) -> str:
+    """Write 10⁶ bytes; a dash for what was never measured."""
+    return "–" if value is None else f"{value:,.0f} MB"
 
 
-def verdict(rehearsal: Rehearsal) -> str:
-    """Say in one line how it ended."""
-    crowd = f"{rehearsal.users:,} users in {rehearsal.settings.get('over_s', 0):g} seconds"
-    if not rehearsal.runs:
-        return f"{crowd}: nothing was measured"
-    ends = [
-        f"{run.pipeline} answered {'all of them' if run.answered == rehearsal.users else f'{run.answered:,}'}"
-        for run in rehearsal.runs
-    ]
-    return f"{crowd}: {', '.join(ends)}"
+def count(number: int, noun: str) -> str:
+    """Write a number of things."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def story(rehearsal: Rehearsal) -> list[str]:
-    """Tell what happened, a sentence a fact, from the figures alone."""
-    told = [_friday(rehearsal)] if rehearsal.friday else []
-    told += [_monday(run, rehearsal) for run in rehearsal.runs]
-    told.append(_floor(rehearsal))
-    pair = {run.pipeline: run for run in rehearsal.runs}
-    if {"naive", "production"} <= pair.keys():
-        told += _compared(pair["naive"], pair["production"])
-    if rehearsal.partial:
-        told.append("The rehearsal was interrupted: these figures are partial.")
-    return [sentence for sentence in told if sentence]
-
-
-def _friday(rehearsal: Rehearsal) -> str:
-    asked = {day.users for day in rehearsal.friday}
-    if len(asked) == 1 and all(day.answered == day.users for day in rehearsal.friday):
-        few = rehearsal.settings.get("friday_at_once", "a few")
-        return (
-            f"On Friday, {few} users at a time, every pipeline answered {asked.pop()} of {rehearsal.friday[0].users}."
-        )
-    told = " and ".join(f"{day.pipeline} {day.answered} of {day.users}" for day in rehearsal.friday)
-    return f"On Friday, a few users at a time, the right answers were: {told}."
-
-
-def _monday(run: Run, rehearsal: Rehearsal) -> str:
-    told = f"On Monday {run.pipeline} answered {run.answered:,} of {rehearsal.users:,} users rightly"
-    failed = sum(run.errors.values()) + run.wrong
-    if failed:
-        kind, count = max([*run.errors.items(), ("a wrong answer", run.wrong)], key=lambda item: item[1])
-        told += f"; {failed:,} got nothing they could use, most often: {label_of(kind)} ({count:,})"
-    elif run.answered == rehearsal.users:
-        told += f", the median within {seconds(run.p50_s)} and 95 % within {seconds(run.p95_s)}; nobody saw an error"
-    if run.refused:
-        told += f"; {run.refused:,} were told honestly when to come back"
-    return f"{told}.{_never_arrived(run, rehearsal)}"
-
-
-def _never_arrived(run: Run, rehearsal: Rehearsal) -> str:
-    """Explain timeouts that the provider had no part in: one embedding call a user, and it did not see them all."""
-    unseen = rehearsal.users - run.provider_calls.embeddings
-    if unseen < rehearsal.users / 10 or "APITimeoutError" not in run.errors:
-        return ""
-    return (
-        f" Of their first calls {unseen:,} never reached the provider: a new client for each request kept the process "
-        f"busy for {run.cpu_s:.0f} s of CPU, while its own connections timed out."
-    )
-
-
-def _floor(rehearsal: Rehearsal) -> str:
-    limit = f"{rehearsal.limit_per_s:g} chat calls a second"
-    told = f"At {limit}, {rehearsal.users:,} users take {rehearsal.floor_s:g} s whoever asks"
-    whole = [run for run in rehearsal.runs if run.answered == rehearsal.users]
-    for run in whole:
-        told += f"; {run.pipeline} had answered 99 % of them after {seconds(run.done_99_s)} and the last one after "
-        told += f"{seconds(run.makespan_s)}, {run.makespan_s / rehearsal.floor_s:.2f} × that floor"
-    return told + "."
-
-
-def _compared(naive: Run, production: Run) -> list[str]:
-    told = []
-    if production.embeddings_per_answer is not None and naive.embeddings_per_answer is not None:
-        told.append(
-            f"For each right answer production made {ratio(production.embeddings_per_answer)} embedding calls and "
-            f"used {1000 * production.cpu_s / max(production.answered, 1):.1f} ms of CPU; naive made "
-            f"{ratio(naive.embeddings_per_answer)} and used {1000 * naive.cpu_s / max(naive.answered, 1):.0f} ms."
-        )
-    if production.cost_per_answer_usd is not None and naive.cost_per_answer_usd is not None:
-        told.append(
-            f"A thousand right answers cost {dollars(production.cost_per_answer_usd, 1000)} with production, "
-            f"{dollars(naive.cost_per_answer_usd, 1000)} with naive."
-        )
-    return told
+def listed(parts: Sequence[str]) -> str:
+    """Join parts of a sentence."""
+    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1] if parts else "")))

@@ -15,7 +15,7 @@ from rushhour.server.contract import Metrics
 from rushhour.server.drain import Drain
 from rushhour.server.event_stream import EventStream
 from rushhour.server.guard import Guard
-from rushhour.server.incoming import Keys, patience, read_body
+from rushhour.server.incoming import Keys, patience, read_body, wants_fresh
 from rushhour.server.options import ServerOptions
 
 
@@ -34,7 +34,8 @@ class ChatCompletions:
         headers = scope["headers"]
         tenant = self._keys.tenant(headers)
         deadline = asyncio.get_running_loop().time() + patience(headers, self._options.deadline_s)
-        asked = parse(await read_body(scope, receive, self._options.max_body_bytes, deadline))
+        body = await read_body(scope, receive, self._options.max_body_bytes, deadline)
+        asked = parse(body, fresh=wants_fresh(headers))
         call = Call(tenant=tenant, deadline=deadline, emit=self._metrics.emit)
         async with Guard(receive, self._drain, deadline):
             answer = await (self._stream if asked.stream else self._whole)(asked, call, send)

@@ -78,8 +78,8 @@ _PLACE = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.DOTA
 _MISSING = re.compile(r"missing required field `(?P<field>\w+)`")
 
 
-def parse(body: bytes) -> Asked:
-    """Read the body; raises InvalidRequest that names the field at fault."""
+def parse(body: bytes, *, fresh: bool = False) -> Asked:
+    """Read the body of a request that wants a `fresh` answer or any; raises InvalidRequest that names the field."""
     request = _decode(body)
     _refuse_what_would_lie(request)
     place = max((i for i, turn in enumerate(request.messages) if turn.role == "user"), default=None)
@@ -101,6 +101,7 @@ def parse(body: bytes) -> Asked:
         instructions=_instructions(request.messages),
         max_tokens=request.max_completion_tokens or request.max_tokens,
         temperature=request.temperature,
+        fresh=fresh,
     )
     options = request.stream_options
     return Asked(question, bool(request.stream), bool(options and options.include_usage))

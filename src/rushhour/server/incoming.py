@@ -17,6 +17,7 @@ ANONYMOUS = "anonymous"
 DISCARDED_BYTES = 16_777_216
 DISCARD_FOR_S = 2.0
 PATIENCE_HEADERS = (b"x-request-timeout", b"x-stainless-read-timeout")
+FRESH_DIRECTIVES = frozenset({b"no-store", b"no-cache"})
 
 
 def header(headers: Headers, name: bytes) -> str | None:
@@ -34,6 +35,15 @@ def patience(headers: Headers, most: float) -> float:
         if text is not None:
             return min(_seconds(name.decode(), text), most)
     return most
+
+
+def wants_fresh(headers: Headers) -> bool:
+    """Whether the caller's `Cache-Control` forbids an answer that was made for somebody else, or keeping this one."""
+    return any(
+        key == b"cache-control"
+        and not FRESH_DIRECTIVES.isdisjoint(directive.strip() for directive in value.lower().split(b","))
+        for key, value in headers
+    )
 
 
 def _seconds(name: str, text: str) -> float:

@@ -7,7 +7,17 @@ client did. The package imports nothing of the product: else both would share on
 from __future__ import annotations
 
 from rushhour.simulator.errors import ProfileError, SimulatorError
-from rushhour.simulator.profiles import Profile, build_profile, load_profile, shipped
+from rushhour.simulator.profile_files import load_profile, shipped, shipped_faults
+from rushhour.simulator.profiles import Profile, build_profile
 from rushhour.simulator.server import Simulator
 
-__all__ = ["Profile", "ProfileError", "Simulator", "SimulatorError", "build_profile", "load_profile", "shipped"]
+__all__ = [
+    "Profile",
+    "ProfileError",
+    "Simulator",
+    "SimulatorError",
+    "build_profile",
+    "load_profile",
+    "shipped",
+    "shipped_faults",
+]

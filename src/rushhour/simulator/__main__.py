@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from rushhour.simulator.command import Options, run
-from rushhour.simulator.profiles import shipped
+from rushhour.simulator.command import Options, run, show_list
+from rushhour.simulator.profile_files import shipped
 
 
 def main() -> int:
@@ -19,9 +19,14 @@ def main() -> int:
     parser.add_argument("--profile", default=default.profile, help=f"{names}, or a TOML file (default %(default)s)")
     parser.add_argument("--seed", type=int, default=default.seed, help="same seed, same luck (default %(default)s)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override, as chat.rpm=500")
+    parser.add_argument("--faults", action="append", default=[], metavar="NAME", help="a fault file; repeatable")
+    parser.add_argument("--list", action="store_true", help="show the shipped profiles, fault files and faults")
     parser.add_argument("--json", action="store_true", help="print one machine-readable line when ready")
     given = parser.parse_args()
-    return run(Options(given.host, given.port, given.profile, given.seed, given.set, given.json))
+    if given.list:
+        show_list()
+        return 0
+    return run(Options(given.host, given.port, given.profile, given.seed, given.set, given.json, given.faults))
 
 
 if __name__ == "__main__":

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rushhour.simulator.lru import LeastRecentlyUsed
@@ -25,7 +24,7 @@ _COMPLETE = re.compile(r"[.!?:][\"')\]*]*\Z")
 _LONGEST_QUOTE = 240
 _SHORTEST = 4
 _ENOUGH = 0.3
-_CACHED_PARAGRAPHS = 16_384
+_CACHED_PASSAGES = 16_384
 UNKNOWN = (
     "I do not know: nothing in the context that I was given answers this question. Please ask it in other words, or "
     "add a document that covers it."
@@ -34,11 +33,22 @@ UNKNOWN = (
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """A sentence as it stands in the context, its meaning-bearing words, and whether its end was not cut off."""
+    """A sentence as it stands in the context, with its meaning-bearing words.
+
+    `density` is the weight of one word found among them; `worth` is less for a heading, or where the end is cut off.
+    """
 
     text: str
     words: frozenset[str]
-    complete: bool
+    density: float
+    worth: float
+
+    @classmethod
+    def of(cls, text: str) -> Sentence:
+        """Take a sentence's measure."""
+        words = content_words(text)
+        worth = (1.0 if len(words) >= _SHORTEST else 0.5) * (1.0 if _COMPLETE.search(text) else 0.8)
+        return cls(text, words, 0.5 / (8 + len(words)), worth)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +60,10 @@ class Prompt:
 
 
 class Answerer:
-    """Finds the answer to a prompt; remembers the sentences of the paragraphs it saw lately."""
+    """Finds the answer to a prompt; remembers the sentences of the passages it saw lately."""
 
     def __init__(self) -> None:
-        self._paragraphs: LeastRecentlyUsed[str, tuple[Sentence, ...]] = LeastRecentlyUsed(_CACHED_PARAGRAPHS)
+        self._passages: LeastRecentlyUsed[str, tuple[Sentence, ...]] = LeastRecentlyUsed(_CACHED_PASSAGES)
 
     def answer(self, context: Sequence[str], asked: str) -> str:
         """Answer the last user message `asked`, given the texts of the messages before it (system prompts, say)."""
@@ -71,26 +81,26 @@ class Answerer:
         if not wanted:
             return None
         hits: list[tuple[int, Sentence, frozenset[str]]] = []
+        counts: dict[frozenset[str], int] = {}
         for number, passage in prompt.passages:
             for sentence in self._sentences(passage):
                 found = sentence.words & wanted
                 if found:
                     hits.append((number, sentence, found))
-        rarity = _rarity(found for _, _, found in hits)
-        best = max(hits, key=lambda hit: _score(hit[1], hit[2], rarity), default=None)
+                    counts[found] = counts.get(found, 0) + 1
+        best = _highest(hits, _weights(counts))
         if best is None or len(best[2]) < _ENOUGH * len(wanted):
             return None
         return best[0], best[1]
 
-    def _sentences(self, passage: str) -> list[Sentence]:
-        sentences: list[Sentence] = []
-        for paragraph in _PARAGRAPH.split(passage):
-            known = self._paragraphs.get(paragraph)
-            if known is None:
-                known = tuple(split_sentences(paragraph))
-                self._paragraphs.put(paragraph, known)
-            sentences.extend(known)
-        return sentences
+    def _sentences(self, passage: str) -> tuple[Sentence, ...]:
+        known = self._passages.get(passage)
+        if known is None:
+            known = tuple(
+                sentence for paragraph in _PARAGRAPH.split(passage) for sentence in split_sentences(paragraph)
+            )
+            self._passages.put(passage, known)
+        return known
 
 
 def take_apart(context: Sequence[str], asked: str) -> Prompt:
@@ -117,7 +127,7 @@ def split_sentences(paragraph: str) -> list[Sentence]:
             text = piece[start:end].strip()
             start = end
             if text:
-                sentences.append(Sentence(text, content_words(text), _COMPLETE.search(text) is not None))
+                sentences.append(Sentence.of(text))
     return sentences
 
 
@@ -157,19 +167,28 @@ def _passages(text: str) -> Iterable[tuple[int, str]]:
     yield number, text[start:].lstrip(_AFTER_MARKER).strip()
 
 
-def _rarity(found: Iterable[frozenset[str]]) -> dict[str, float]:
-    counts: Counter[str] = Counter()
-    for words in found:
-        counts.update(words)
-    return {word: 1.0 / (1.0 + math.log(count)) for word, count in counts.items()}
+def _weights(counts: Mapping[frozenset[str], int]) -> dict[frozenset[str], float]:
+    """Weigh every set of words by their rarity; `counts` tells how many sentences hold just this set."""
+    sentences: dict[str, int] = {}
+    for words, count in counts.items():
+        for word in words:
+            sentences[word] = sentences.get(word, 0) + count
+    rarity = {word: 1.0 / (1.0 + math.log(count)) for word, count in sentences.items()}
+    # fsum: exact, so that the order of a set, which differs between processes, decides no tie
+    return {words: math.fsum(rarity[word] for word in words) for words in counts}
 
 
-def _score(sentence: Sentence, found: frozenset[str], rarity: dict[str, float]) -> float:
-    """Prefer rare words of the question, then density; a heading or half a sentence is a poor answer."""
-    score = sum(rarity[word] for word in found) + 0.5 * len(found) / (8 + len(sentence.words))
-    if len(sentence.words) < _SHORTEST:
-        score *= 0.5
-    return score if sentence.complete else score * 0.8
+def _highest(
+    hits: Iterable[tuple[int, Sentence, frozenset[str]]], weights: Mapping[frozenset[str], float]
+) -> tuple[int, Sentence, frozenset[str]] | None:
+    """Return the first of the best: rare words of the question, then density; a heading or half a sentence is poor."""
+    best, highest = None, -1.0
+    for hit in hits:
+        _, sentence, found = hit
+        score = (weights[found] + len(found) * sentence.density) * sentence.worth
+        if score > highest:
+            best, highest = hit, score
+    return best
 
 
 def _shorten(sentence: str) -> str:

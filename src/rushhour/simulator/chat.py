@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
 
-from rushhour.simulator import openai_errors, tokens
+from rushhour.simulator import openai_errors
 from rushhour.simulator.answering import Answerer
 from rushhour.simulator.exchange import Handler, Reply, Visit, json_reply
+from rushhour.simulator.generation import EVENT_STREAM, Asked, LanguageModel, Said, Turn
 from rushhour.simulator.profiles import ChatProfile
 from rushhour.simulator.quota import Customer, Quota
+from rushhour.simulator.responses import Responses
 from rushhour.simulator.wall import unix_now
 
+_MOST_STOPS = 4
 _encode = msgspec.json.Encoder().encode
-_MESSAGE_TOKENS = 4
-_REPLY_TOKENS = 3
 
 
 class Part(msgspec.Struct):
@@ -33,11 +34,11 @@ class Message(msgspec.Struct):
     role: str
     content: str | list[Part] | None = None
 
-    def text(self) -> str:
-        """Return the turn's text, its parts joined."""
+    def turn(self) -> Turn:
+        """Return the turn with its parts joined."""
         if isinstance(self.content, list):
-            return "\n".join(part.text for part in self.content)
-        return self.content or ""
+            return Turn(self.role, "\n".join(part.text for part in self.content))
+        return Turn(self.role, self.content or "")
 
 
 class StreamOptions(msgspec.Struct):
@@ -55,46 +56,57 @@ class ChatBody(msgspec.Struct):
     stream_options: StreamOptions | None = None
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
+    stop: str | list[str] | None = None
     n: int | None = 1
 
-    def ceiling(self) -> int | None:
-        """Return the most tokens that the answer may have."""
-        return self.max_completion_tokens or self.max_tokens
+    def asked(self) -> Asked:
+        """Return what the model is asked."""
+        stop = [self.stop] if isinstance(self.stop, str) else self.stop or []
+        turns = [message.turn() for message in self.messages]
+        if self.max_completion_tokens is not None:
+            return Asked(self.model, turns, self.max_completion_tokens, "max_completion_tokens", stop)
+        return Asked(self.model, turns, self.max_tokens, "max_tokens", stop)
 
-
-class Completion(msgspec.Struct, frozen=True):
-    """An answer, cut into tokens, with what every chunk of it repeats."""
-
-    id: str
-    created: int
-    model: str
-    pieces: Sequence[str]
-    finish_reason: str
-    usage: dict[str, Any]
+    def wrong(self) -> Reply | None:
+        """Return the 400 for what no chat API takes."""
+        if not self.messages:
+            return openai_errors.array_too_short("messages")
+        if self.n not in (None, 1):
+            return openai_errors.error(400, f"'$.n' is {self.n}; the simulator gives one choice.", param="n")
+        if self.max_tokens is not None and self.max_completion_tokens is not None:
+            return openai_errors.both_ceilings()
+        if self.stream_options is not None and not self.stream:
+            return openai_errors.stream_options_without_stream()
+        if isinstance(self.stop, list) and len(self.stop) > _MOST_STOPS:
+            return openai_errors.array_too_long("stop", _MOST_STOPS, len(self.stop))
+        return None
 
 
 _decode = msgspec.json.Decoder(ChatBody).decode
 
 
 class Chat:
-    """The chat API of the simulated provider."""
+    """The language model of the simulated provider, in its two shapes: chat completions and responses."""
 
     name = "chat"
 
     def __init__(self, profile: ChatProfile, quota: Quota, answerer: Answerer) -> None:
-        self._profile = profile
         self._quota = quota
-        self._answerer = answerer
+        self._model = LanguageModel(profile, quota, answerer)
+        self._responses = Responses(quota, self._model)
         self.capacity = profile.latency.capacity
         self.faults: Mapping[str, float] = profile.faults
 
     def routes(self) -> Mapping[tuple[str, str], Handler]:
-        """Return the one route."""
-        return {("POST", "/v1/chat/completions"): self.complete}
+        """Return the two routes."""
+        return {
+            ("POST", "/v1/chat/completions"): self.complete,
+            ("POST", "/v1/responses"): self._responses.respond,
+        }
 
     def reset(self, *, data: bool) -> None:  # noqa: ARG002 - stores nothing of a client's
-        """Fill the buckets."""
-        self._quota.refill()
+        """Fill the buckets and forget the prompts."""
+        self._model.reset()
 
     async def complete(self, visit: Visit) -> Reply:
         """Answer one request: the headers leave with the first token, as the provider's do."""
@@ -112,102 +124,44 @@ class Chat:
         return reply
 
     async def _answer(self, visit: Visit, customer: Customer, body: ChatBody) -> Reply:
-        characters = sum(len(message.text()) for message in body.messages)
-        prompt = tokens.count(characters) + _MESSAGE_TOKENS * len(body.messages) + _REPLY_TOKENS
-        wrong = self._refuse(body, prompt)
+        wrong = body.wrong()
         if wrong is not None:
             self._quota.refuse(visit, customer, body.model)
             return wrong
-        charged = self._charge(tokens.count(characters), body.ceiling() or 0)
-        throttled = self._quota.admit(visit, customer, body.model, charged)
-        if throttled is not None:
-            return throttled
-        completion = self._complete(visit, body, prompt)
-        spent = completion.usage["completion_tokens"]
-        visit.entry.tokens_in, visit.entry.tokens_out = prompt, spent
-        visit.entry.cost_usd = self._quota.cost(body.model, prompt, spent)
-        await asyncio.sleep(self._profile.latency.seconds(visit.draw) * visit.slowdown)
-        rate = visit.draw.uniform("speed", *self._profile.tokens_per_s) / visit.slowdown
+        said = await self._model.generate(visit, customer, body.asked())
+        if isinstance(said, Reply):
+            return said
+        head = {
+            "id": f"chatcmpl-{visit.draw.hexadecimal('completion')}",
+            "created": int(unix_now()),
+            "model": body.model,
+            "service_tier": "default",
+            "system_fingerprint": "fp_simulated",
+        }
         if body.stream:
             with_usage = body.stream_options is not None and body.stream_options.include_usage
-            events = self._events(completion, rate, with_usage=with_usage)
-            headers = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
-            return Reply(headers=headers, stream=events)
-        await asyncio.sleep(spent / rate)
-        return json_reply(_whole(completion))
+            return Reply(headers=dict(EVENT_STREAM), stream=_events(head, said, with_usage=with_usage))
+        await said.finished()
+        return json_reply(_whole(head, said))
 
-    def _refuse(self, body: ChatBody, prompt: int) -> Reply | None:
-        if not body.messages:
-            return openai_errors.error(400, "'$.messages' is empty: send at least one message.", param="messages")
-        if body.n not in (None, 1):
-            return openai_errors.error(400, f"'$.n' is {body.n}; the simulator gives one choice.", param="n")
-        ceiling = body.ceiling()
-        if ceiling is not None and ceiling < 1:
-            return openai_errors.error(400, f"'$.max_tokens' is {ceiling}; it must be at least 1.", param="max_tokens")
-        limit = self._profile.context_tokens
-        if prompt + (ceiling or 0) > limit:
-            return openai_errors.context_too_long(limit, prompt + (ceiling or 0), "your messages and completion take")
-        return None
 
-    def _charge(self, prompt: int, ceiling: int) -> int:
-        match self._profile.charge:
-            case "max":
-                return max(ceiling, prompt)
-            case "sum":
-                return ceiling + prompt
-            case "prompt":
-                return prompt
-
-    def _complete(self, visit: Visit, body: ChatBody, prompt: int) -> Completion:
-        asked = max((place for place, message in enumerate(body.messages) if message.role == "user"), default=-1)
-        context = [message.text() for message in body.messages[:asked] if message.role in ("system", "developer")]
-        cut = tokens.pieces(self._answerer.answer(context, body.messages[asked].text()))
-        ceiling = body.ceiling()
-        finish_reason = "length" if ceiling is not None and len(cut) > ceiling else "stop"
-        cut = cut[:ceiling]
-        usage = {
-            "prompt_tokens": prompt,
-            "completion_tokens": len(cut),
-            "total_tokens": prompt + len(cut),
-            "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
-            "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0},
-        }
-        identity = f"chatcmpl-{visit.draw.hexadecimal('completion')}"
-        return Completion(identity, int(unix_now()), body.model, cut, finish_reason, usage)
-
-    async def _events(self, completion: Completion, rate: float, *, with_usage: bool) -> AsyncGenerator[bytes, None]:
-        """Yield the events as their tokens come due; tokens that are late leave together."""
-        clock = asyncio.get_running_loop()
-        began = clock.time()
-        size = self._profile.tokens_per_chunk
-        pieces = completion.pieces
-        events = ["".join(pieces[start : start + size]) for start in range(0, len(pieces), size)]
-        chunk = _Chunks(completion, with_usage=with_usage)
-        yield chunk.event({"role": "assistant", "content": "", "refusal": None})
-        sent = 0
-        while sent < len(events):
-            await asyncio.sleep(max(0.0, began + (sent + 1) * size / rate - clock.time()))
-            due = min(len(events), max(sent + 1, int((clock.time() - began) * rate / size)))
-            yield b"".join(chunk.event({"content": text}) for text in events[sent:due])
-            sent = due
-        yield chunk.event({}, completion.finish_reason) + chunk.last()
+async def _events(head: Mapping[str, Any], said: Said, *, with_usage: bool) -> AsyncGenerator[bytes, None]:
+    chunk = _Chunks(head, said, with_usage=with_usage)
+    yield chunk.event({"role": "assistant", "content": "", "refusal": None})
+    async with aclosing(said.deltas()) as deltas:
+        async for texts in deltas:
+            yield b"".join(chunk.event({"content": text}) for text in texts)
+    yield chunk.event({}, _finish_reason(said)) + chunk.last()
 
 
 class _Chunks:
     """Writes the chunks of one stream; what all of them repeat is encoded once."""
 
-    def __init__(self, completion: Completion, *, with_usage: bool) -> None:
-        self._head = {
-            "id": completion.id,
-            "object": "chat.completion.chunk",
-            "created": completion.created,
-            "model": completion.model,
-            "service_tier": "default",
-            "system_fingerprint": "fp_simulated",
-        }
+    def __init__(self, head: Mapping[str, Any], said: Said, *, with_usage: bool) -> None:
+        self._head = {"object": "chat.completion.chunk", **head}
         self._start = b"data: " + _encode(self._head)[:-1] + b',"choices":[{"index":0,"delta":'
         self._end = b'}],"usage":null}\n\n' if with_usage else b"}]}\n\n"
-        self._usage = completion.usage if with_usage else None
+        self._usage = _usage(said) if with_usage else None
 
     def event(self, delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
         """Return one event."""
@@ -222,26 +176,27 @@ class _Chunks:
         return usage + b"data: [DONE]\n\n"
 
 
-def _whole(completion: Completion) -> dict[str, Any]:
-    message: dict[str, Any] = {
-        "role": "assistant",
-        "content": "".join(completion.pieces),
-        "refusal": None,
-        "annotations": [],
-    }
-    choice: dict[str, Any] = {
-        "index": 0,
-        "message": message,
-        "logprobs": None,
-        "finish_reason": completion.finish_reason,
-    }
+def _whole(head: Mapping[str, Any], said: Said) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": said.text, "refusal": None, "annotations": []}
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _finish_reason(said)}
+    return {"object": "chat.completion", **head, "choices": [choice], "usage": _usage(said)}
+
+
+def _finish_reason(said: Said) -> str:
+    return "stop" if said.complete else "length"
+
+
+def _usage(said: Said) -> dict[str, Any]:
+    spent = len(said.pieces)
     return {
-        "id": completion.id,
-        "object": "chat.completion",
-        "created": completion.created,
-        "model": completion.model,
-        "choices": [choice],
-        "usage": completion.usage,
-        "service_tier": "default",
-        "system_fingerprint": "fp_simulated",
+        "prompt_tokens": said.prompt_tokens,
+        "completion_tokens": spent,
+        "total_tokens": said.prompt_tokens + spent,
+        "prompt_tokens_details": {"cached_tokens": said.cached_tokens, "audio_tokens": 0},
+        "completion_tokens_details": {
+            "reasoning_tokens": 0,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
     }

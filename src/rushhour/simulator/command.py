@@ -14,8 +14,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from rushhour.simulator.errors import SimulatorError
-from rushhour.simulator.profiles import Profile, load_profile
+from rushhour.simulator.faults import FAULTS
+from rushhour.simulator.faults.windows import span
+from rushhour.simulator.profile_files import describe, load_profile, shipped, shipped_faults
+from rushhour.simulator.profiles import ChatProfile, EmbeddingsProfile, Profile
 from rushhour.simulator.server import Simulator
+
+_FEW_FAULTS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +33,13 @@ class Options:
     seed: int = 1
     overrides: Sequence[str] = ()
     as_json: bool = False
+    faults: Sequence[str] = ()
 
 
 def run(options: Options) -> int:
     """Serve until SIGINT or SIGTERM; return the exit status, 2 where it cannot start."""
     try:
-        profile = load_profile(options.profile, options.overrides)
+        profile = load_profile(options.profile, options.overrides, options.faults)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(options, profile))
     except SimulatorError as wrong:
@@ -42,6 +48,29 @@ def run(options: Options) -> int:
         )
         return 2
     return 0
+
+
+def show_list() -> None:
+    """Print the shipped profiles and fault files, and every fault, with a line about each."""
+    console = Console(soft_wrap=True, highlight=False)
+    for title, shelf, names in (
+        ("Profiles (--profile NAME)", "profiles", shipped()),
+        ("Fault files (--faults NAME)", "fault_files", shipped_faults()),
+    ):
+        _print_lines(console, title, {name: describe(shelf, name) for name in names})
+    _print_lines(
+        console,
+        "Faults (--set chat.faults.NAME=0.01, or POST /_sim/faults)",
+        {name: fault.about for name, fault in FAULTS.items()},
+    )
+
+
+def _print_lines(console: Console, title: str, lines: Mapping[str, str]) -> None:
+    console.print(f"[bold]{title}[/]")
+    width = max(map(len, lines))
+    for name, about in lines.items():
+        console.print(f"  {name:<{width}}  {escape(about)}")
+    console.print()
 
 
 async def _serve(options: Options, profile: Profile) -> None:
@@ -76,22 +105,33 @@ def _table(simulator: Simulator) -> Table:
     title = f"Simulated providers at {simulator.url} · profile {profile.name} · seed {simulator.seed}"
     table = Table("API", "Endpoint", "Limits", "Faults", title=title, title_justify="left")
     table.columns[1].no_wrap = True
-    for name, path, part in (
-        ("Embeddings", "POST /v1/embeddings", profile.embeddings),
-        ("Chat", "POST /v1/chat/completions", profile.chat),
-    ):
-        limits = f"{part.rpm:,} RPM, {part.tpm:,} TPM, {part.burst_s:g} s of it at once"
-        table.add_row(name, path, limits, _shares(part.faults))
-    vectors = profile.vectors
+    vectors, rerank = profile.vectors, profile.rerank
     per_second = f"{vectors.query_per_s} queries/s and {vectors.upsert_per_s} upserts/s a namespace"
-    table.add_row("Pinecone", "POST /query, /vectors/upsert, …", per_second, _shares(vectors.faults))
-    table.add_row("Ledger", "GET /_sim/state", "none", "none")
-    table.add_row("Begin anew", escape("POST /_sim/reset[?vectors=1]"), "none", "none")
+    for surface, api, path, limits in (
+        ("embeddings", "Embeddings", "POST /v1/embeddings", _per_minute(profile.embeddings)),
+        ("chat", "Chat", "POST /v1/chat/completions\nPOST /v1/responses", _per_minute(profile.chat)),
+        ("vectors", "Pinecone", "POST /query\nPOST /vectors/upsert …", per_second),
+        ("rerank", "Reranker", "POST /v2/rerank\nPOST /rerank", f"{rerank.rpm:,} RPM"),
+    ):
+        table.add_row(api, path, limits, _failing(profile, surface))
     return table
 
 
-def _shares(faults: Mapping[str, float]) -> str:
-    return "\n".join(f"{name} {share:.1%}" for name, share in faults.items()) or "none"
+def _per_minute(part: ChatProfile | EmbeddingsProfile) -> str:
+    if part.latency.slots is not None:
+        return f"{part.latency.slots} at a time, the others wait"
+    ramp = ", no steep ramp" if part.ramp is not None else ""
+    return f"{part.rpm:,} RPM, {part.tpm:,} TPM,\n{part.burst_s:g} s of it at once{ramp}"
+
+
+def _failing(profile: Profile, surface: str) -> str:
+    shares = getattr(profile, surface).faults
+    lines = [f"{name} {share:.1%}" for name, share in shares.items()]
+    if len(lines) > _FEW_FAULTS:
+        lines = [f"{len(shares)} kinds, {sum(shares.values()):.1%} of calls"]
+    lines += [f"{one.kind} {span(one)}" for one in profile.outages if one.covers(surface)]
+    lines += [f"{one.factor:g} times slower {span(one)}" for one in profile.brownouts if one.covers(surface)]
+    return "\n".join(lines) or "none"
 
 
 def _advice(url: str) -> str:
@@ -101,7 +141,10 @@ def _advice(url: str) -> str:
         f"  export RUSHHOUR_EMBED__PROVIDER=openai RUSHHOUR_EMBED__BASE_URL={url}/v1\n"
         f"  export RUSHHOUR_CHAT__PROVIDER=openai RUSHHOUR_CHAT__BASE_URL={url}/v1\n"
         f"  export RUSHHOUR_VECTORS__PROVIDER=pinecone RUSHHOUR_VECTORS__BASE_URL={url}\n"
-        f"What your app did: curl {url}/_sim/state · Ctrl-C stops."
+        "\nMake something fail now, and see how your app took it:\n"
+        f'  curl {url}/_sim/faults -d \'{{"surface": "chat", "fault": "reset", "count": 5}}\'\n'
+        f"  curl {url}/_sim/verdict\n"
+        f"What your app did: curl {url}/_sim/state · begin anew: curl -X POST {url}/_sim/reset · Ctrl-C stops."
     )
 
 

@@ -1,4 +1,4 @@
-"""The way of every call: its surface, its line in the ledger, its place in the queue, its luck, and its service."""
+"""The way of every call: its surface, its line in the ledger, its luck, its place in the queue, and its service."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from typing import Any
 
 from rushhour.simulator.draws import Draws
 from rushhour.simulator.exchange import Handler, Reply, Request, Surface, Visit
-from rushhour.simulator.faults import FAULTS, pick
-from rushhour.simulator.latency import SharedQueue
+from rushhour.simulator.faults import FAULTS
+from rushhour.simulator.faults.weather import Weather
+from rushhour.simulator.latency import LatencySpec, QueueFull, SharedQueue
 from rushhour.simulator.ledger import Entry, Ledger
 from rushhour.simulator.openai_errors import error
+from rushhour.simulator.profiles import Profile
 
 _LONGEST_SHOWN_KEY = 20
+_FULL = "The server is busy: its queue is full. Please try again."
 
 
 @dataclass(slots=True)
@@ -25,66 +28,104 @@ class _Station:
     surface: Surface
     queue: SharedQueue
     draws: Draws
+    weather: Weather
+
+
+@dataclass(slots=True)
+class _Place:
+    """A call's place on its station: whether it stands in the queue, so that it leaves once."""
+
+    station: _Station
+    handler: Handler
+    taken: bool = False
+
+    async def serve(self, visit: Visit) -> Reply:
+        """Serve a call properly, once it has its place in the queue."""
+        queue = self.station.queue
+        if queue.takes_turns:
+            try:
+                visit.slowdown *= await queue.turn()
+            except QueueFull:
+                return error(503, _FULL, "service_unavailable_error", code="server_is_overloaded")
+        else:
+            visit.slowdown *= queue.enter()
+        self.taken = True
+        return await self.handler(visit)
+
+    def over(self, ledger: Ledger, entry: Entry, status: int, received: int, delivered: bool, sent: int) -> None:
+        """Give the place back and end the call's line."""
+        if self.taken:
+            self.taken = False
+            self.station.queue.leave()
+        ledger.settle(entry, status, delivered=delivered, received=received, sent=sent)
 
 
 class Dispatcher:
     """Takes calls to their surfaces. Needs a running event loop, whose clock it goes by, but no socket."""
 
-    def __init__(self, surfaces: Sequence[Surface], seed: int) -> None:
-        self._stations = [
-            _Station(surface, SharedQueue(surface.capacity), Draws(seed, surface.name)) for surface in surfaces
-        ]
+    def __init__(self, surfaces: Sequence[Surface], seed: int, profile: Profile) -> None:
+        self._stations = {surface.name: _station(surface, seed, profile) for surface in surfaces}
         self._routes: Mapping[tuple[str, str], tuple[_Station, Handler]] = {
             route: (station, handler)
-            for station in self._stations
+            for station in self._stations.values()
             for route, handler in station.surface.routes().items()
         }
         self._methods: dict[str, list[str]] = {}
         for method, path in self._routes:
             self._methods.setdefault(path, []).append(method)
-        self.ledger = Ledger(_now())
+        self._loop = asyncio.get_running_loop()
+        self.ledger = Ledger(self._loop.time())
+
+    @property
+    def weather(self) -> Mapping[str, Weather]:
+        """The faults of each surface, by its name."""
+        return {name: station.weather for name, station in self._stations.items()}
 
     async def handle(self, request: Request) -> Reply:
         """Serve one call; whoever delivers the reply closes it."""
-        place = self._routes.get((request.method, request.path))
-        if place is None:
+        found = self._routes.get((request.method, request.path))
+        if found is None:
             return self._no_such_route(request)
-        station, handler = place
-        ledger, surface = self.ledger, station.surface
-        fingerprint = hash((request.path, request.body))
-        client = _client(request.headers)
-        operation = request.path.rsplit("/", 1)[-1]
-        entry = ledger.arrive(client, surface.name, operation, fingerprint, request.connection, _now())
-        visit = Visit(request, entry, station.draws.next(), station.queue.enter())
+        station, handler = found
+        ledger, headers = self.ledger, request.headers
+        entry = ledger.arrive(
+            _client(headers),
+            station.surface.name,
+            request.path.rsplit("/", 1)[-1],
+            hash((request.path, request.body)),
+            request.connection,
+            self._loop.time(),
+            _attempt(headers),
+        )
+        visit = Visit(request, entry, station.draws.next())
+        place = _Place(station, handler)
+        received = len(request.body)
         try:
-            reply = await self._serve(surface, visit, handler)
+            reply = await _serve(station.weather, visit, place)
         except BaseException:
-            self._over(station, ledger, entry, 200, len(request.body), False, 0)
+            place.over(ledger, entry, 0, received, False, 0)
             raise
-        reply.on_close = partial(self._over, station, ledger, entry, reply.status, len(request.body))
+        reply.on_close = partial(place.over, ledger, entry, reply.status, received)
         return reply
 
     def reset(self, *, data: bool) -> None:
-        """Begin anew: a fresh ledger, full buckets, the luck from its start; with `data`, nothing stored."""
-        self.ledger = Ledger(_now())
-        for station in self._stations:
+        """Begin anew: a fresh ledger, full buckets, no told faults, the luck from its start; with `data`, no data."""
+        self.ledger = Ledger(self._loop.time())
+        for station in self._stations.values():
             station.surface.reset(data=data)
             station.draws.restart()
             station.queue.forget_peak()
+            station.weather.told.clear()
 
     def load(self) -> dict[str, Any]:
-        """Return the calls in flight, now and at most, by surface."""
-        return {
-            station.surface.name: {"in_flight": station.queue.in_flight, "peak": station.queue.peak}
-            for station in self._stations
-        }
-
-    async def _serve(self, surface: Surface, visit: Visit, handler: Handler) -> Reply:
-        fault = pick(surface.faults, visit.draw)
-        if fault is None:
-            return await handler(visit)
-        visit.entry.fault = fault
-        return await FAULTS[fault].strike(visit, handler)
+        """Return the calls in flight, now and at most, by surface; and those that wait, where calls take turns."""
+        shown: dict[str, Any] = {}
+        for name, station in self._stations.items():
+            queue = station.queue
+            shown[name] = {"in_flight": queue.in_flight, "peak": queue.peak}
+            if queue.takes_turns:
+                shown[name]["waiting"] = queue.waiting
+        return shown
 
     def _no_such_route(self, request: Request) -> Reply:
         methods = self._methods.get(request.path)
@@ -95,12 +136,34 @@ class Dispatcher:
         message = f"Unknown request URL: {request.method} {request.path}. Simulated are: {known}."
         return error(404, message, code="unknown_url")
 
-    @staticmethod
-    def _over(
-        station: _Station, ledger: Ledger, entry: Entry, status: int, received: int, delivered: bool, sent: int
-    ) -> None:
-        station.queue.leave()
-        ledger.settle(entry, status, delivered=delivered, received=received, sent=sent)
+
+def _station(surface: Surface, seed: int, profile: Profile) -> _Station:
+    """Make a surface's station; the section of the profile that has its name says how it queues."""
+    section = getattr(profile, surface.name, None)
+    latency = getattr(section, "latency", None)
+    queue = SharedQueue(surface.capacity)
+    if isinstance(latency, LatencySpec):
+        queue = SharedQueue(surface.capacity, latency.slots, latency.max_waiting)
+    weather = Weather(
+        surface.faults,
+        [outage for outage in profile.outages if section is not None and outage.covers(surface.name)],
+        [brownout for brownout in profile.brownouts if section is not None and brownout.covers(surface.name)],
+    )
+    return _Station(surface, queue, Draws(seed, surface.name), weather)
+
+
+async def _serve(weather: Weather, visit: Visit, place: _Place) -> Reply:
+    entry, draw = visit.entry, visit.draw
+    if weather.brownouts or weather.told:
+        visit.slowdown = weather.slowdown(draw, entry.at)
+    fault = weather.fault(draw, entry.at)
+    if fault is None:
+        return await place.serve(visit)
+    entry.fault = fault
+    reply = await FAULTS[fault].strike(visit, place.serve)
+    if not entry.fault:
+        weather.spared(fault)
+    return reply
 
 
 def _client(headers: Mapping[str, str]) -> str:
@@ -114,5 +177,7 @@ def _client(headers: Mapping[str, str]) -> str:
     return key if len(key) <= _LONGEST_SHOWN_KEY else f"{key[:4]}…{key[-4:]}"
 
 
-def _now() -> float:
-    return asyncio.get_running_loop().time()
+def _attempt(headers: Mapping[str, str]) -> int | None:
+    """Return how many attempts came before this one, where the client's SDK tells."""
+    told = headers.get("x-stainless-retry-count")
+    return int(told) if told is not None and told.isdecimal() else None

@@ -16,7 +16,6 @@ from rushhour.simulator.quota import Customer, Quota
 from rushhour.simulator.vectors import TextVectors, UnitVector
 
 _TEXTS_A_TURN = 16
-_LARGEST = 4096
 
 
 class EmbeddingsBody(msgspec.Struct):
@@ -102,18 +101,24 @@ class Embeddings:
     def _refuse(self, texts: Sequence[str], sizes: Sequence[int], dimensions: int | None) -> Reply | None:
         limits = self._profile
         if not texts or not all(texts):
-            return openai_errors.error(400, "'$.input' is invalid: it is empty.", param="input")
+            return openai_errors.empty_input()
         if len(texts) > limits.max_inputs:
-            message = f"'$.input' is too long: {len(texts)} inputs, at most {limits.max_inputs} a request."
-            return openai_errors.error(400, message, param="input")
+            return openai_errors.array_too_long("input", limits.max_inputs, len(texts))
         if max(sizes) > limits.max_input_tokens:
-            return openai_errors.context_too_long(limits.max_input_tokens, max(sizes), "you requested")
+            return openai_errors.input_too_long(limits.max_input_tokens, max(sizes))
         if sum(sizes) > limits.max_request_tokens:
             return openai_errors.too_many_tokens(limits.max_request_tokens, sum(sizes))
-        if dimensions is not None and not 1 <= dimensions <= _LARGEST:
-            message = f"'$.dimensions' is {dimensions}; it must be between 1 and {_LARGEST}."
-            return openai_errors.error(400, message, param="dimensions")
-        return None
+        return self._refuse_dimensions(dimensions)
+
+    def _refuse_dimensions(self, dimensions: int | None) -> Reply | None:
+        most = self._profile.max_dimensions
+        if dimensions is None:
+            return None
+        if not self._profile.takes_dimensions:
+            return openai_errors.no_dimensions()
+        if dimensions < 1:
+            return openai_errors.below_minimum("dimensions", 1, dimensions)
+        return openai_errors.above_maximum("dimensions", most, dimensions) if dimensions > most else None
 
 
 def _inputs(given: str | list[str | int | list[int]]) -> tuple[list[str], list[int]]:

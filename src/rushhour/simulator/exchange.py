@@ -37,15 +37,25 @@ class Request:
 
 
 class Ending(enum.Enum):
-    """How the connection looks to the client after the reply."""
+    """How the connection looks to the client after what the reply holds.
+
+    Unless it is kept, the reply is not whole: a body or stream ends before its end, and a reply that has neither has
+    not even a status line.
+    """
 
     KEPT = "kept"
+    """Open for the next call."""
     RESET = "reset"
+    """A TCP reset: ECONNRESET."""
+    CLOSED = "closed"
+    """An orderly FIN, as from a process that stopped."""
+    CLOSED_IDLE = "closed_idle"
+    """FIN, then a reset: what a call meets that was sent while the server closed the idle connection."""
 
 
 @dataclass(slots=True)
 class Reply:
-    """What goes back: a body, or a stream of pieces; with `ending=RESET`, nothing but a TCP reset.
+    """What goes back: a body, or a stream of pieces, and how the connection ends.
 
     Whoever carries the reply calls `close` exactly once, however it ends, `delivered` telling whether all of it left.
     """
@@ -56,6 +66,11 @@ class Reply:
     stream: AsyncGenerator[bytes, None] | None = None
     ending: Ending = Ending.KEPT
     on_close: Callable[[bool, int], None] | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Tell whether the connection ends before any header."""
+        return self.ending is not Ending.KEPT and self.stream is None and not self.body
 
     def close(self, *, delivered: bool, sent: int) -> None:
         """Tell that the reply is over, after `sent` bytes of its body."""
@@ -74,6 +89,7 @@ class Visit:
     """One call on its way through a surface: its luck, its line in the ledger, and how loaded the provider is.
 
     `headers` are what the reply carries whatever it says: limits as they stood when the call was admitted.
+    `refusal`, set by a fault, is what the quota refuses this call for, whatever the call holds.
     """
 
     request: Request
@@ -81,6 +97,7 @@ class Visit:
     draw: Draw
     slowdown: float = 1.0
     headers: dict[str, str] = field(default_factory=dict)
+    refusal: str = ""
 
 
 Handler: TypeAlias = Callable[[Visit], Awaitable[Reply]]

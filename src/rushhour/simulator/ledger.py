@@ -1,26 +1,30 @@
 """What each client did to the providers: the account that a rehearsal is judged by.
 
-A client is the header `x-sim-client`, or else the API key. Outcomes of a call: `ok`; `throttled` (429, by kind);
-`rejected` (another 4xx or 5xx, by status); `faults` (an injected fault, by name); `abandoned` (the client left
-before its reply was through).
+A client is the header `x-sim-client`, or else the API key. A call has one outcome: `ok`; `throttled` (429, by kind,
+whether earned or a fault); `faults` (any other fault, by name); `rejected` (another 4xx or 5xx, by status);
+`abandoned` (the client left before its reply was through).
 """
 
 from __future__ import annotations
 
-from collections import Counter
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from rushhour.simulator.accounts import Client, Tally
+from rushhour.simulator.conduct import Conduct
 from rushhour.simulator.series import Series
 
-_TERMINAL = frozenset({400, 401, 403, 404, 405, 413, 422})
+_PASSING = frozenset({408, 409, 425, 429})
+"""The 4xx that another attempt may turn into success."""
 
 
 @dataclass(slots=True)
 class Entry:
     """The line of one call, which surfaces fill in as they learn.
 
-    `at` is in seconds since the last reset; `texts` are hashes of what the call had embedded and pays for.
+    `at` is in seconds since the last reset; `texts` are hashes of what the call had embedded and pays for;
+    `truncated` tells that a fault broke the answer off.
     """
 
     client: str
@@ -32,6 +36,7 @@ class Entry:
     terminal: bool = False
     retry_after: float = 0.0
     fault: str = ""
+    truncated: bool = False
     tokens_in: int = 0
     tokens_out: int = 0
     cost_usd: float = 0.0
@@ -39,77 +44,16 @@ class Entry:
     texts: list[int] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class Tally:
-    """The sums of one client on one surface."""
-
-    calls: int = 0
-    ok: int = 0
-    abandoned: int = 0
-    throttled: Counter[str] = field(default_factory=Counter)
-    rejected: Counter[str] = field(default_factory=Counter)
-    faults: Counter[str] = field(default_factory=Counter)
-    operations: Counter[str] = field(default_factory=Counter)
-    tokens_in: int = 0
-    tokens_out: int = 0
-    read_units: int = 0
-    cost_usd: float = 0.0
-    bytes_in: int = 0
-    bytes_out: int = 0
-
-    def add(self, other: Tally) -> None:
-        """Add another tally's sums to this one."""
-        for name in self.__slots__:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the sums by name."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
-
-@dataclass(slots=True)
-class Client:
-    """The account of one client."""
-
-    surfaces: dict[str, Tally] = field(default_factory=dict)
-    connections: int = 0
-    open: int = 0
-    peak: int = 0
-    embedded: int = 0
-    texts: set[int] = field(default_factory=set)
-    retries_after_terminal: int = 0
-    retries_too_early: int = 0
-    refused: dict[int, float] = field(default_factory=dict)
-
-    def tally(self, surface: str) -> Tally:
-        """Return the client's tally on a surface."""
-        return self.surfaces.setdefault(surface, Tally())
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the account as `GET /_sim/state` shows it."""
-        total = Tally()
-        for tally in self.surfaces.values():
-            total.add(tally)
-        return {
-            "total": total.as_json(),
-            "surfaces": {name: tally.as_json() for name, tally in sorted(self.surfaces.items())},
-            "connections": {"opened": self.connections, "open": self.open, "peak": self.peak},
-            "texts": {
-                "embedded": self.embedded,
-                "distinct": len(self.texts),
-                "duplicates": self.embedded - len(self.texts),
-            },
-            "retries_after_terminal": self.retries_after_terminal,
-            "retries_too_early": self.retries_too_early,
-        }
-
-
 class Connection:
-    """A client's connection; it belongs to the client whose call came first over it since the last reset."""
+    """A client's connection; it belongs to the client whose call came first over it since the last reset.
 
-    __slots__ = ("book", "client")
+    `calls` counts those that came over it since it was opened.
+    """
+
+    __slots__ = ("book", "calls", "client")
 
     def __init__(self) -> None:
+        self.calls = 0
         self.book: Ledger | None = None
         self.client: Client | None = None
 
@@ -129,21 +73,27 @@ class Ledger:
         self._series = Series()
 
     def arrive(
-        self, client: str, surface: str, operation: str, fingerprint: int, connection: Connection, now: float
+        self,
+        client: str,
+        surface: str,
+        operation: str,
+        fingerprint: int,
+        connection: Connection,
+        now: float,
+        attempt: int | None = None,
     ) -> Entry:
         """Begin the line of a call; `fingerprint` is the same for two calls that ask the same."""
-        account = self._clients.setdefault(client, Client())
+        account = self._clients.get(client)
+        if account is None:
+            account = self._clients[client] = Client()
+        connection.calls += 1
         if connection.book is not self:
             connection.book, connection.client = self, account
             account.connections += 1
             account.open += 1
             account.peak = max(account.peak, account.open)
         at = now - self._epoch
-        if (until := account.refused.get(fingerprint)) is not None:
-            if until == float("inf"):
-                account.retries_after_terminal += 1
-            elif at < until:
-                account.retries_too_early += 1
+        account.conduct.asked(fingerprint, at, attempt)
         return Entry(client, surface, operation, at, fingerprint)
 
     def settle(self, entry: Entry, status: int, *, delivered: bool, received: int, sent: int) -> None:
@@ -158,10 +108,11 @@ class Ledger:
         tally.tokens_out += entry.tokens_out
         tally.read_units += entry.read_units
         tally.cost_usd += entry.cost_usd
-        account.embedded += len(entry.texts)
-        account.texts.update(entry.texts)
-        self._series.count(entry.surface, entry.client, self._outcome(entry, tally, status, delivered), entry.at)
-        self._remember_refusal(account, entry, status)
+        if entry.texts:
+            account.embedded += len(entry.texts)
+            account.texts.update(entry.texts)
+        self._series.count(entry.surface, entry.client, _outcome(entry, tally, status, delivered), entry.at)
+        _note(account.conduct, entry, status, delivered)
 
     def as_json(self) -> dict[str, Any]:
         """Return clients, surfaces and series as `GET /_sim/state` shows them."""
@@ -175,30 +126,42 @@ class Ledger:
             "series": self._series.as_json(),
         }
 
-    @staticmethod
-    def _outcome(entry: Entry, tally: Tally, status: int, delivered: bool) -> str:
-        if entry.fault:
-            tally.faults[entry.fault] += 1
-            return "failed"
-        if entry.throttled:
-            tally.throttled[entry.throttled] += 1
-            return "throttled"
-        if status >= 400:
-            tally.rejected[str(status)] += 1
-            return "failed"
-        if delivered:
-            tally.ok += 1
-        else:
-            tally.abandoned += 1
-        return "accepted"
+    def verdict(self, client: str = "") -> dict[str, Any]:
+        """Return the verdict on one client, if it is known, or on all."""
+        return {
+            name: account.verdict() for name, account in sorted(self._clients.items()) if not client or name == client
+        }
 
-    @staticmethod
-    def _remember_refusal(account: Client, entry: Entry, status: int) -> None:
-        if entry.fault:
-            return
-        if entry.terminal or status in _TERMINAL:
-            account.refused[entry.fingerprint] = float("inf")
-        elif entry.throttled:
-            account.refused[entry.fingerprint] = entry.at + entry.retry_after
-        else:
-            account.refused.pop(entry.fingerprint, None)
+
+def _outcome(entry: Entry, tally: Tally, status: int, delivered: bool) -> str:
+    """Count the call's outcome; return how the series calls it."""
+    if entry.throttled:
+        tally.throttled[entry.throttled] += 1
+        return "throttled"
+    if entry.fault:
+        tally.faults[entry.fault] += 1
+        return "failed"
+    if status >= 400:
+        tally.rejected[str(status)] += 1
+        return "failed"
+    if delivered:
+        tally.ok += 1
+    else:
+        tally.abandoned += 1
+    return "accepted"
+
+
+def _note(conduct: Conduct, entry: Entry, status: int, delivered: bool) -> None:
+    """Note what the call says about the client's manners."""
+    if entry.terminal:
+        conduct.refused(entry.fingerprint, entry.at, math.inf, entry.throttled or str(status))
+    elif entry.throttled:
+        conduct.refused(entry.fingerprint, entry.at, entry.retry_after, entry.throttled)
+    elif entry.truncated:
+        conduct.half_served(entry.fingerprint)
+    elif entry.fault:
+        return
+    elif 400 <= status < 500 and status not in _PASSING:
+        conduct.refused(entry.fingerprint, entry.at, math.inf, str(status))
+    elif status < 400:
+        conduct.served(entry.fingerprint, entry.cost_usd, delivered=delivered)

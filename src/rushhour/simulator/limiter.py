@@ -9,15 +9,18 @@ for whoever reads the message. Pure: the time, in seconds of any clock, is an ar
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Final
 
 from rushhour.simulator.durations import go_duration
+from rushhour.simulator.ramp import Ramp, RampSpec
+from rushhour.simulator.refusals import Dimension, Exceeded, SlowDown, TooLarge
 
-Dimension: TypeAlias = Literal["requests", "tokens"]
-_SHORT: dict[Dimension, str] = {"requests": "RPM", "tokens": "TPM"}
-_LEARN_MORE = "Visit https://platform.openai.com/account/rate-limits to learn more."
 _ROUNDING = 1e-6
+_NAMES: Final[Mapping[Dimension, tuple[str, str, str]]] = {
+    "requests": ("x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
+    "tokens": ("x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
+}
 
 
 class Bucket:
@@ -71,92 +74,91 @@ class Bucket:
         return self.used(now) / self.rate
 
 
-@dataclass(frozen=True, slots=True)
-class Exceeded:
-    """A refusal for now: come back after `wait` seconds."""
-
-    dimension: Dimension
-    limit: int
-    used: int
-    requested: int
-    wait: float
-
-    def message(self, model: str, organization: str) -> str:
-        """Say it in OpenAI's words."""
-        return (
-            f"Rate limit reached for {model} in organization {organization} on {self.dimension} per min "
-            f"({_SHORT[self.dimension]}): Limit {self.limit}, Used {self.used}, Requested {self.requested}. "
-            f"Please try again in {go_duration(self.wait)}. {_LEARN_MORE}"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class TooLarge:
-    """A refusal for ever: the call alone is larger than the limit."""
-
-    dimension: Dimension
-    limit: int
-    requested: int
-
-    def message(self, model: str, organization: str) -> str:
-        """Say it in OpenAI's words."""
-        return (
-            f"Request too large for {model} in organization {organization} on {self.dimension} per min "
-            f"({_SHORT[self.dimension]}): Limit {self.limit}, Requested {self.requested}. The input or output tokens "
-            f"must be reduced in order to run successfully. {_LEARN_MORE}"
-        )
-
-
 class RateLimiter:
     """The limits of one organisation on one model: requests and tokens are debited together, or neither."""
 
     def __init__(
-        self, rpm: int, tpm: int, burst_s: float = 60.0, *, count_unsuccessful: bool = False, now: float = 0.0
+        self,
+        rpm: int,
+        tpm: int,
+        burst_s: float = 60.0,
+        *,
+        count_unsuccessful: bool = False,
+        ramp: RampSpec | None = None,
+        now: float = 0.0,
     ) -> None:
-        self._buckets: dict[Dimension, Bucket] = {
-            "requests": Bucket(rpm, burst_s, now),
-            "tokens": Bucket(tpm, burst_s, now),
-        }
+        self._requests = Bucket(rpm, burst_s, now)
+        self._tokens = Bucket(tpm, burst_s, now)
         self._count_unsuccessful = count_unsuccessful
+        self._ramps = _ramps(ramp, now)
 
-    def admit(self, tokens: int, now: float) -> Exceeded | TooLarge | None:
+    def admit(self, tokens: int, now: float, tokens_in: int | None = None) -> Exceeded | TooLarge | SlowDown | None:
         """Debit one request of `tokens` at `now` and return None, or debit nothing and return the refusal.
 
-        Where both dimensions refuse, the one that must be waited for longer is told.
+        Where both dimensions refuse, the one that must be waited for longer is told. The ramp goes by `tokens_in`,
+        the tokens of the prompt, or by `tokens` where that is not known.
         """
-        refusal = self._refusal(tokens, now)
+        entering = tokens if tokens_in is None else tokens_in
+        refusal = self._refusal(tokens, now) or self._too_steep(entering, now)
         if refusal is None:
-            for dimension, bucket in self._buckets.items():
-                bucket.take(self._cost(dimension, tokens), now)
+            self._requests.take(1, now)
+            self._tokens.take(tokens, now)
+            for dimension, ramp in self._ramps:
+                ramp.take(1 if dimension == "requests" else entering, now)
         else:
             self.failed(now)
         return refusal
 
+    def drained(self, dimension: Dimension, tokens: int) -> Exceeded:
+        """Return the refusal of a limit that is used up to its last unit, by others of the organisation, say."""
+        bucket, cost = self._of(dimension, tokens)
+        return Exceeded(dimension, int(bucket.limit), int(bucket.limit), cost, min(cost, bucket.limit) / bucket.rate)
+
+    def outgrown(self, tokens: int) -> TooLarge:
+        """Return the refusal of a call that can never fit, one token over the limit at least."""
+        return TooLarge("tokens", int(self._tokens.limit), max(tokens, int(self._tokens.limit) + 1))
+
     def failed(self, now: float) -> None:
         """Note a call that did not succeed: it counts as a request where the provider counts such calls."""
         if self._count_unsuccessful:
-            self._buckets["requests"].take_one_if_left(now)
+            self._requests.take_one_if_left(now)
 
     def headers(self, now: float) -> dict[str, str]:
         """Return `x-ratelimit-{limit,remaining,reset}-{requests,tokens}` as they stand at `now`."""
         told: dict[str, str] = {}
-        for dimension, bucket in self._buckets.items():
-            told[f"x-ratelimit-limit-{dimension}"] = str(int(bucket.limit))
-            told[f"x-ratelimit-remaining-{dimension}"] = str(bucket.remaining(now))
-            told[f"x-ratelimit-reset-{dimension}"] = go_duration(bucket.reset(now))
+        for dimension, names in _NAMES.items():
+            bucket = self._requests if dimension == "requests" else self._tokens
+            told[names[0]] = str(int(bucket.limit))
+            told[names[1]] = str(bucket.remaining(now))
+            told[names[2]] = go_duration(bucket.reset(now))
         return told
 
     def _refusal(self, tokens: int, now: float) -> Exceeded | TooLarge | None:
-        refusals: list[Exceeded] = []
-        for dimension, bucket in self._buckets.items():
-            cost = self._cost(dimension, tokens)
-            if cost > bucket.limit:
-                return TooLarge(dimension, int(bucket.limit), cost)
+        if tokens > self._tokens.limit:
+            return TooLarge("tokens", int(self._tokens.limit), tokens)
+        longest: Exceeded | None = None
+        for dimension in _NAMES:
+            bucket, cost = self._of(dimension, tokens)
             if not bucket.fits(cost, now):
                 used, wait = bucket.used_of_limit(now), bucket.wait(cost, now)
-                refusals.append(Exceeded(dimension, int(bucket.limit), used, cost, wait))
-        return max(refusals, key=lambda refusal: refusal.wait, default=None)
+                if longest is None or wait > longest.wait:
+                    longest = Exceeded(dimension, int(bucket.limit), used, cost, wait)
+        return longest
 
-    @staticmethod
-    def _cost(dimension: Dimension, tokens: int) -> int:
-        return 1 if dimension == "requests" else tokens
+    def _too_steep(self, tokens: int, now: float) -> SlowDown | None:
+        waits = [
+            ramp.wait(cost, now)
+            for dimension, ramp in self._ramps
+            if not ramp.fits(cost := 1 if dimension == "requests" else tokens, now)
+        ]
+        return SlowDown(max(waits)) if waits else None
+
+    def _of(self, dimension: Dimension, tokens: int) -> tuple[Bucket, int]:
+        return (self._requests, 1) if dimension == "requests" else (self._tokens, tokens)
+
+
+def _ramps(spec: RampSpec | None, now: float) -> list[tuple[Dimension, Ramp]]:
+    if spec is None:
+        return []
+    floors: list[tuple[Dimension, int | None]] = [("requests", spec.above_rpm), ("tokens", spec.above_tpm)]
+    return [(dimension, Ramp(above, spec.growth, spec.per_s, now)) for dimension, above in floors if above is not None]

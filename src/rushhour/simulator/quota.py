@@ -1,4 +1,4 @@
-"""Who may call what, and how much of it: keys, models, and one limiter an organisation and model."""
+"""Who may call what, and how much of it: keys, models, and one limiter an organisation, project and model."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from dataclasses import dataclass
 
 from rushhour.simulator import openai_errors
 from rushhour.simulator.exchange import Reply, Visit
-from rushhour.simulator.limiter import RateLimiter, TooLarge
+from rushhour.simulator.limiter import RateLimiter
 from rushhour.simulator.profiles import ChatProfile, EmbeddingsProfile, ModelLimits
+from rushhour.simulator.refusals import BILLING_CODES, OutOfMoney, Refusal, SlowDown
 
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """Who called, known once the key is accepted: limits hold for an organisation, not for a key."""
+    """Who called, known once the key is accepted: limits hold for an organisation and project, not for a key."""
 
     organization: str
+    project: str = ""
 
 
 class Quota:
@@ -26,7 +28,7 @@ class Quota:
         self._terms = terms
         self._organization = organization
         self._keys = keys
-        self._limiters: dict[tuple[str, str], RateLimiter] = {}
+        self._limiters: dict[tuple[str, str, str], RateLimiter] = {}
 
     def customer(self, visit: Visit) -> Customer | Reply:
         """Return who calls, or the 401."""
@@ -34,34 +36,46 @@ class Quota:
         scheme, _, key = headers.get("authorization", "").partition(" ")
         if self._keys and key not in self._keys:
             return openai_errors.wrong_key(key) if key and scheme.lower() == "bearer" else openai_errors.missing_key()
-        return Customer(headers.get("openai-organization") or self._organization)
+        return Customer(headers.get("openai-organization") or self._organization, headers.get("openai-project") or "")
 
     def knows(self, model: str) -> bool:
-        """Tell whether a model exists: any does, unless the profile lists some."""
-        return not self._terms.models or model in self._terms.models
+        """Tell whether a model exists: any does, unless the profile lists some and no others."""
+        return not self._terms.models or self._terms.other_models or model in self._terms.models
 
     def models(self) -> list[str]:
         """Return the listed models, or those that were asked for so far."""
-        return sorted(self._terms.models or {model for _, model in self._limiters})
+        asked = {model for _, _, model in self._limiters}
+        return sorted({*self._terms.models, *asked} if self._terms.other_models else self._terms.models or asked)
 
-    def admit(self, visit: Visit, customer: Customer, model: str, tokens: int) -> Reply | None:
-        """Debit one request of `tokens`; return None, or the 429 that says when to come back."""
+    def admit(
+        self, visit: Visit, customer: Customer, model: str, tokens: int, tokens_in: int | None = None
+    ) -> Reply | None:
+        """Debit one request of `tokens`, of which `tokens_in` go in; return None, or the 429 that says why."""
         now = asyncio.get_running_loop().time()
         limiter = self._limiter(customer, model)
-        refusal = limiter.admit(tokens, now)
+        if visit.refusal:
+            refusal: Refusal | None = _refusal(visit, limiter, tokens)
+            limiter.failed(now)
+        else:
+            refusal = limiter.admit(tokens, now, tokens_in)
         visit.headers = self._headers(visit, customer, limiter)
         if refusal is None:
             return None
-        headers: dict[str, str] = {}
         entry = visit.entry
-        if isinstance(refusal, TooLarge):
-            entry.throttled, entry.terminal = "too_large", True
-        else:
-            entry.throttled, entry.retry_after = refusal.dimension, refusal.wait
-            headers["retry-after"] = str(math.ceil(refusal.wait))
-            headers["retry-after-ms"] = str(math.ceil(refusal.wait * 1000))
+        entry.throttled, entry.terminal, entry.retry_after = refusal.kind, refusal.terminal, refusal.wait
+        if visit.refusal in ("requests", "tokens"):
+            visit.headers |= {
+                f"x-ratelimit-remaining-{visit.refusal}": "0",
+                f"x-ratelimit-reset-{visit.refusal}": "1m0s",
+            }
+        told: dict[str, str] = {}
+        if not refusal.terminal:
+            told = {
+                "retry-after": str(math.ceil(refusal.wait)),
+                "retry-after-ms": str(math.ceil(refusal.wait * 1000)),
+            }
         message = refusal.message(model, customer.organization)
-        return openai_errors.error(429, message, refusal.dimension, code="rate_limit_exceeded", headers=headers)
+        return openai_errors.error(429, message, refusal.type, code=refusal.code, headers=told)
 
     def refuse(self, visit: Visit, customer: Customer, model: str) -> None:
         """Note a call that is refused as wrong; it counts where unsuccessful calls do."""
@@ -90,7 +104,7 @@ class Quota:
         self._limiters.clear()
 
     def _limiter(self, customer: Customer, model: str) -> RateLimiter:
-        key = (customer.organization, model)
+        key = (customer.organization, customer.project, model)
         limiter = self._limiters.get(key)
         if limiter is None:
             own = self._terms.models.get(model, ModelLimits())
@@ -99,5 +113,24 @@ class Quota:
                 own.tpm or self._terms.tpm,
                 own.burst_s or self._terms.burst_s,
                 count_unsuccessful=self._terms.count_unsuccessful,
+                ramp=self._terms.ramp,
+                now=asyncio.get_running_loop().time(),
             )
         return limiter
+
+
+def _refusal(visit: Visit, limiter: RateLimiter, tokens: int) -> Refusal:
+    """Return what a fault has the quota say."""
+    match visit.refusal:
+        case "requests":
+            return limiter.drained("requests", tokens)
+        case "tokens":
+            return limiter.drained("tokens", tokens)
+        case "too_large":
+            return limiter.outgrown(tokens)
+        case "slow_down":
+            return SlowDown(visit.draw.uniform("slow_down.wait", 1.0, 5.0))
+        case code if code in BILLING_CODES:
+            return OutOfMoney(code)
+        case unknown:
+            raise ValueError(f"There is no refusal {unknown!r}.")

@@ -16,11 +16,16 @@ from rushhour.simulator.dispatcher import Dispatcher
 from rushhour.simulator.embeddings import Embeddings
 from rushhour.simulator.errors import SimulatorError
 from rushhour.simulator.exchange import Reply, Request, Surface
+from rushhour.simulator.faults.orders import Order, follow, overview
 from rushhour.simulator.http import HttpServer
 from rushhour.simulator.models import Models
+from rushhour.simulator.paths import Paths
 from rushhour.simulator.pinecone import Pinecone
+from rushhour.simulator.pinecone_control import PineconeControl
+from rushhour.simulator.pinecone_project import Project
 from rushhour.simulator.profiles import Profile
 from rushhour.simulator.quota import Quota
+from rushhour.simulator.rerank import Rerank
 from rushhour.simulator.vectors import TextVectors
 from rushhour.simulator.wall import unix_now
 
@@ -41,8 +46,9 @@ class Simulator:
         self._http: HttpServer | None = None
         self._listener: asyncio.Server | None = None
         self._url = ""
+        self._paths = Paths(())
         self._began = (0.0, 0.0, 0.0)
-        self._control = Control(self.state, self.reset)
+        self._control = Control(self)
 
     @property
     def url(self) -> str:
@@ -78,20 +84,24 @@ class Simulator:
         profile = self.profile
         embeddings = Quota(profile.embeddings, profile.organization, profile.keys)
         chat = Quota(profile.chat, profile.organization, profile.keys)
+        project = Project(profile.vectors)
         surfaces: list[Surface] = [
             Embeddings(profile.embeddings, embeddings, TextVectors()),
             Chat(profile.chat, chat, Answerer()),
             Models([embeddings, chat]),
-            Pinecone(profile.vectors, profile.keys),
+            Pinecone(project, profile.keys),
+            PineconeControl(project, profile.keys),
+            Rerank(profile.rerank, profile.keys),
         ]
-        self._dispatcher = Dispatcher(surfaces, self.seed)
+        self._paths = Paths(surfaces)
+        self._dispatcher = Dispatcher(surfaces, self.seed, profile)
         self._mark()
 
     async def handle(self, request: Request) -> Reply:
         """Serve one call; whoever delivers the reply closes it."""
         if request.path.startswith(Control.prefix):
             return self._control.answer(request)
-        return await self._providers.handle(request)
+        return await self._providers.handle(self._paths.resolve(request))
 
     def reset(self, vectors: bool = False) -> None:
         """Begin anew with full buckets and a fresh ledger; with `vectors`, with an empty store too."""
@@ -100,6 +110,27 @@ class Simulator:
             self._http.forget_peak()
         self._mark()
 
+    def inject(self, order: Order) -> list[str]:
+        """Make something fail from now on; return the surfaces that are meant. Raises OrderError."""
+        return follow(order, self._providers.weather, self._elapsed())
+
+    def clear_faults(self) -> None:
+        """Take back every order to fail; the profile's own faults stay."""
+        for weather in self._providers.weather.values():
+            weather.told.clear()
+
+    def faults(self) -> dict[str, Any]:
+        """Return the faults there are, and those in force on each surface."""
+        return overview(self._providers.weather, self._elapsed())
+
+    def ledger(self) -> dict[str, Any]:
+        """Return what each client did since the start or the last reset."""
+        return self._providers.ledger.as_json()
+
+    def verdict(self, client: str = "") -> dict[str, Any]:
+        """Return how each client behaved, or one of them: findings in plain words, and their figures."""
+        return self._providers.ledger.verdict(client)
+
     def state(self) -> dict[str, Any]:
         """Return what happened since the start or the last reset, ready for JSON."""
         loop_s, unix_s, cpu_s = self._began
@@ -107,8 +138,8 @@ class Simulator:
         connections = {"opened": http.opened, "open": http.open, "peak": http.peak} if http is not None else {}
         return {
             "since": {"loop_s": loop_s, "unix_s": unix_s},
-            "elapsed_s": asyncio.get_running_loop().time() - loop_s,
-            **self._providers.ledger.as_json(),
+            "elapsed_s": self._elapsed(),
+            **self.ledger(),
             "load": self._providers.load(),
             "connections": connections,
             "process": {"pid": os.getpid(), "cpu_s": time.process_time() - cpu_s, "cpu_total_s": time.process_time()},
@@ -130,6 +161,9 @@ class Simulator:
         if self._dispatcher is None:
             raise SimulatorError("The simulator is not started; call start() first.")
         return self._dispatcher
+
+    def _elapsed(self) -> float:
+        return asyncio.get_running_loop().time() - self._began[0]
 
     def _mark(self) -> None:
         self._began = (asyncio.get_running_loop().time(), unix_now(), time.process_time())

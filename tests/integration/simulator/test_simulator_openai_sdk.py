@@ -1,5 +1,6 @@
 """The official SDK as the judge of the simulator's fidelity. Real sockets."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -60,10 +61,91 @@ async def test_a_completion_streamed(listening: Make) -> None:
     assert chunks[-1].usage.completion_tokens > 10
 
 
+async def test_tokens_are_embedded_and_dimensions_obeyed(listening: Make) -> None:
+    """Arrays of tokens count as they are; a shorter vector is of unit length too."""
+    async with listening() as simulator, _client(simulator) as client:
+        several = await client.embeddings.create(model="any", input=[[1, 2, 3], [4]], dimensions=64)
+
+    assert several.usage.total_tokens == 4
+    assert [len(one.embedding) for one in several.data] == [64, 64]
+    assert sum(value * value for value in several.data[0].embedding) == pytest.approx(1.0, abs=1e-4)
+
+
+async def test_a_stop_sequence_and_a_ceiling_end_a_completion(listening: Make) -> None:
+    """Each with its own finish reason."""
+    async with listening() as simulator, _client(simulator) as client:
+        stopped = await _chat(client, stop=["sequences"])
+        cut = await _chat(client, max_completion_tokens=4)
+
+    assert stopped.choices[0].message.content == "The context says: “Tuples are immutable "
+    assert stopped.choices[0].finish_reason == "stop"
+    assert (cut.choices[0].finish_reason, cut.usage.completion_tokens) == ("length", 4)
+
+
+async def test_a_response_at_once(listening: Make) -> None:
+    """Text, status and usage are where the SDK looks for them."""
+    async with listening() as simulator, _client(simulator) as client:
+        whole = await client.responses.create(model="any", input=PROMPT)
+        long = PROMPT.replace("objects.", "objects of any type that may be hashed if all of them may be hashed too.")
+        cut = await client.responses.create(model="any", input=long, max_output_tokens=16)
+
+    assert "“Tuples are immutable sequences of objects.”" in whole.output_text
+    assert whole.status == "completed"
+    assert whole.usage is not None
+    assert whole.usage.total_tokens == whole.usage.input_tokens + whole.usage.output_tokens
+    assert cut.status == "incomplete"
+    assert cut.incomplete_details is not None
+    assert cut.incomplete_details.reason == "max_output_tokens"
+
+
+async def test_a_response_streamed(listening: Make) -> None:
+    """The SDK's own accumulator puts the events together without a complaint."""
+    async with (
+        listening() as simulator,
+        _client(simulator) as client,
+        client.responses.stream(model="any", input=PROMPT) as stream,
+    ):
+        names = [event.type async for event in stream]
+        final = await stream.get_final_response()
+
+    assert names[0] == "response.created"
+    assert names[-1] == "response.completed"
+    assert "“Tuples are immutable sequences of objects.”" in final.output_text
+
+
+async def test_the_synchronous_client_does_the_same(listening: Make) -> None:
+    """Embeddings, a completion, a stream, a response and a model; a stream costs it the connection.
+
+    It leaves at `[DONE]`, before the last chunk of HTTP, where the asynchronous client reads to the end.
+    """
+    async with listening() as simulator:
+
+        def story() -> list[str]:
+            messages: Any = [{"role": "user", "content": PROMPT}]
+            with openai.OpenAI(api_key="sdk", base_url=f"{simulator.url}/v1", max_retries=0) as client:
+                assert len(client.embeddings.create(model="e", input="one").data[0].embedding) == 512
+                whole = client.chat.completions.create(model="m", messages=messages).choices[0].message.content
+                chunks = list(client.chat.completions.create(model="m", messages=messages, stream=True))
+                streamed = "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices)
+                assert client.models.retrieve("m").id == "m"
+                return [whole or "", streamed, client.responses.create(model="m", input=PROMPT).output_text]
+
+        answers = await asyncio.to_thread(story)
+        opened = simulator.state()["connections"]["opened"]
+
+    assert len(set(answers)) == 1
+    assert "“Tuples are immutable sequences of objects.”" in answers[0]
+    assert opened == 2
+
+
 async def test_models_are_listed(listening: Make) -> None:
     """The SDK pages through the list."""
-    async with listening(chat={"models": {"one": {}, "two": {}}}) as simulator, _client(simulator) as client:
+    listed = {"embeddings": {"models": {"one": {}}}, "chat": {"models": {"two": {}}}}
+    async with listening(**listed) as simulator, _client(simulator) as client:
         assert [model.id async for model in client.models.list()] == ["one", "two"]
+        assert (await client.models.retrieve("two")).id == "two"
+        with pytest.raises(openai.NotFoundError):
+            await client.models.retrieve("three")
 
 
 async def test_throttling_raises_rate_limit_error(listening: Make) -> None:

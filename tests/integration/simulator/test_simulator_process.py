@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection, RemoteDisconnected
 from urllib.request import urlopen
 
 import pytest
@@ -39,6 +40,50 @@ def test_it_says_when_it_is_ready_and_stops_when_told(number: signal.Signals) ->
     assert ready["ready"] is True
     assert (state["seed"], state["profile"]["chat"]["rpm"], state["process"]["pid"]) == (9, 77, process.pid)
     assert (process.returncode, output, errors) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("fault", "seen"), [("reset", ConnectionResetError), ("closed", RemoteDisconnected), ("idle_close", None)]
+)
+def test_connections_end_alike_on_the_loop_of_production(fault: str, seen: type[OSError] | None) -> None:
+    """The program runs on another event loop than the tests; a reset is a reset there too, a FIN a FIN."""
+    with _running("--json", "--set", f"chat.faults={{{fault} = 1.0}}") as process:
+        assert process.stdout is not None
+        host = json.loads(process.stdout.readline())["url"].removeprefix("http://")
+        connection = HTTPConnection(host, timeout=20)
+        body = '{"model": "m", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 1}'
+        if seen is None:
+            connection.request("POST", "/v1/chat/completions", body)
+            assert connection.getresponse().read()
+            seen = OSError
+        connection.request("POST", "/v1/chat/completions", body)
+        with pytest.raises(seen):
+            connection.getresponse()
+        connection.close()
+
+
+def test_the_shipped_files_and_faults_are_listed() -> None:
+    """With a line about each."""
+    with _running("--list") as process:
+        output, errors = process.communicate(timeout=20)
+
+    assert (process.returncode, errors) == (0, "")
+    for part in ("openai-tier-1 ", "flaky ", "idle_close ", "--faults NAME", "--profile NAME"):
+        assert part in output
+
+
+def test_faults_are_laid_over_a_profile() -> None:
+    """The table shows limits of the one and failures of the other."""
+    with _running("--profile", "openai-tier-1", "--faults", "outage", "--faults", "brownout") as process:
+        assert process.stdout is not None
+        shown = ""
+        while "Ctrl-C" not in shown:
+            shown += process.stdout.readline()
+
+    words = " ".join(shown.split())
+    assert "profile openai-tier-1 + outage + brownout" in words
+    assert "500 RPM" in words
+    assert "overloaded" in words
 
 
 def test_without_json_it_shows_where_and_how() -> None:

@@ -88,6 +88,15 @@ def run(bucket: HiddenBucket, seconds: float, *, learned_at: float, seed: int = 
     return outcome
 
 
+def used_to_twenty_a_second() -> Aimd:
+    """Send and serve twenty calls a second, from -5 s until now, 0."""
+    aimd = Aimd()
+    for call in range(-100, 0):
+        aimd.sent(call / 20)
+        aimd.succeeded(call / 20, call / 20)
+    return aimd
+
+
 def test_there_is_no_limit_before_the_first_429() -> None:
     """Nothing is slowed on suspicion."""
     aimd = Aimd()
@@ -99,44 +108,41 @@ def test_there_is_no_limit_before_the_first_429() -> None:
 
 def test_the_first_429_starts_from_the_rate_of_late() -> None:
     """Twenty calls a second were too many: nine tenths of what was served is where to begin."""
-    aimd = Aimd()
-    for call in range(100):
-        aimd.sent(call / 20)
-        aimd.succeeded(call / 20, call / 20)
-    aimd.throttled(4.9, 5.0)
+    aimd = used_to_twenty_a_second()
+    aimd.throttled(-0.1, 0.0)
     assert aimd.rate == pytest.approx(20 * CUT, rel=0.05)
 
 
 def test_one_congestion_is_one_decrease() -> None:
     """Every call in flight meets a 429; only one of them counts."""
-    aimd = Aimd()
-    for call in range(50):
-        aimd.sent(call / 10)
-        aimd.succeeded(call / 10, call / 10)
-    aimd.throttled(4.5, 5.0)
+    aimd = used_to_twenty_a_second()
+    aimd.throttled(-0.5, 0.0)
     first = aimd.rate
+    assert first is not None
     for call in range(20):
-        aimd.throttled(4.5 + call / 100, 6.5)
+        aimd.throttled(-0.5 + call / 100, 1.5)
     assert aimd.rate == first
 
 
 def test_at_most_one_decrease_a_second() -> None:
-    """A call that left after the decrease may not lower the rate again at once."""
-    aimd = Aimd()
-    aimd.throttled(0.0, 10.0)
+    """A call that left after the decrease may not lower the rate again at once, but a second later it may."""
+    aimd = used_to_twenty_a_second()
+    aimd.throttled(-0.5, 0.0)
     first = aimd.rate
-    aimd.throttled(10.1, 10.2)
+    assert first is not None
+    aimd.throttled(0.1, 0.2)
     assert aimd.rate == first
+    aimd.throttled(0.9, 1.1)
+    assert aimd.rate is not None
+    assert aimd.rate < first
 
 
 def test_a_rate_that_nobody_uses_does_not_grow() -> None:
     """An idle hour proves nothing about the limit."""
-    aimd = Aimd()
-    for call in range(100):
-        aimd.sent(call / 20)
-        aimd.succeeded(call / 20, call / 20)
-    aimd.throttled(4.9, 5.0)
+    aimd = used_to_twenty_a_second()
+    aimd.throttled(-0.1, 0.0)
     before = aimd.rate
+    assert before is not None
     for call in range(100):
         aimd.sent(100.0 + call)
         aimd.succeeded(100.0 + call, 100.5 + call)
@@ -173,12 +179,9 @@ def test_a_lone_429_says_nothing_of_a_rate() -> None:
     assert aimd.rate is None
 
 
-def test_a_provider_that_always_refuses_is_asked_once_a_minute() -> None:
-    """Once it has served enough to speak of a rate, that falls to its floor and stays there."""
-    aimd = Aimd()
-    for n in range(20):
-        aimd.sent(-20.0 + n)
-        aimd.succeeded(-20.0 + n, -19.5 + n)
+@pytest.mark.parametrize("aimd", [used_to_twenty_a_second(), Aimd()], ids=["later", "from the start"])
+def test_a_provider_that_always_refuses_is_asked_once_a_minute(aimd: Aimd) -> None:
+    """The rate falls to its floor and stays there, whether it has ever served or not."""
     for second in range(0, 600, 2):
         aimd.sent(float(second))
         aimd.throttled(float(second), second + 0.5)
@@ -189,7 +192,7 @@ def test_a_provider_that_always_refuses_is_asked_once_a_minute() -> None:
 @given(st.lists(st.tuples(st.floats(0.001, 5), st.integers(0, 2), st.floats(0, 3)), max_size=60))
 def test_every_step_is_bounded(history: list[tuple[float, int, float]]) -> None:
     """Whatever happens: never below the floor; only a 429 lowers, so far at most, and no more than once a second."""
-    aimd, now, lowered_at = Aimd(), 0.0, -math.inf
+    aimd, now, lowered_at = used_to_twenty_a_second(), 0.0, -math.inf
     for passed, what, ago in history:
         now += passed
         before = aimd.rate

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from rushhour.errors import Unavailable
+from rushhour.errors import Throttled, Unavailable
 from rushhour.flow.call import Call, Event, Hop, stack
+from rushhour.flow.policies.concurrency import Concurrency
 from rushhour.flow.policies.hedge import Hedge, Hedged, HedgeSettings
 from rushhour.flow.stream import Stream
-from rushhour.testing import run_virtual
+from rushhour.testing import Scripted, run_virtual
 
 
 class Upstream:
@@ -158,3 +159,84 @@ def test_leaving_ends_both() -> None:
         assert upstream.running == 0
 
     run_virtual(leave())
+
+
+async def test_a_429_ends_hedging_for_a_while() -> None:
+    """The provider says that the limit binds: no second calls until the time it advised, even if the first answers."""
+    hop, upstream = await hedged()
+    upstream.script = [(3.0, "first"), (0.5, Throttled(retry_after=20.0)), (10.0, "alone"), (10.0, "alone too")]
+    assert await hop("q", Call()) == "first"
+    asked = upstream.asked
+
+    assert await hop("q", Call()) == "alone"
+    assert upstream.asked == asked + 1
+    assert await hop("q", Call()) == "alone too"
+    assert upstream.asked == asked + 2
+
+    upstream.script = [(60.0, None)]
+    await hop("q", Call())
+    assert upstream.asked == asked + 4
+
+
+async def test_failures_are_no_latencies() -> None:
+    """After hundreds of quick failures an ordinary answer is not late."""
+    hop, upstream = await hedged()
+    for _ in range(600):
+        upstream.script = [(0.0, Unavailable())]
+        with pytest.raises(Unavailable):
+            await hop("q", Call())
+    asked = upstream.asked
+    upstream.script = [(0.9, None)] * 20
+
+    await asyncio.gather(*(hop("q", Call()) for _ in range(20)))
+
+    assert upstream.asked == asked + 20
+
+
+async def test_a_second_call_holds_a_permit() -> None:
+    """No more calls in flight than the cap, hedges included; the permit returns with the call, however it ends."""
+    limited, upstream = Concurrency(2), Upstream()
+    told: list[int] = []
+    hop = stack(upstream, limited, Hedge(lambda _request: upstream.spare, room=limited))
+    limited.attach(lambda: told.append(limited.in_flight + limited.reserved))
+    for _ in range(100):
+        await hop("q", Call())
+    upstream.spare = True
+
+    upstream.script = [(60.0, None), (60.0, None)]
+    await asyncio.gather(hop("q", Call()), hop("q", Call()))
+    assert upstream.asked == 102  # both permits in use: no room for a second call
+
+    upstream.script = [(60.0, None), (3.0, None)]
+    asking = asyncio.ensure_future(hop("q", Call()))
+    await asyncio.sleep(2)
+    assert (upstream.running, limited.in_flight, limited.reserved, limited.free()) == (2, 1, 1, False)
+    await asking
+    await asyncio.sleep(0)
+    assert upstream.asked == 104
+    assert (upstream.running, limited.in_flight, limited.reserved) == (0, 0, 0)
+    assert told[-1] == 0
+
+
+async def test_instant_answers_are_no_busy_loop() -> None:
+    """Where answers take no time at all, a late one is looked after every few milliseconds, not without end."""
+    upstream, asked = Scripted("ok", forever=True), list[float]()
+    loop = asyncio.get_running_loop()
+
+    def spare(_request: object) -> bool:
+        asked.append(loop.time())
+        return False
+
+    hedge = Hedge(spare)
+    for _ in range(400):
+        await stack(upstream, hedge)("q", Call())
+    await stack(Scripted("late", seconds=1.0), hedge)("q", Call())
+
+    assert 50 < len(asked) <= 101
+
+
+@pytest.mark.parametrize("wrong", [{"share": -0.1}, {"share": 1.5}, {"burst": 0.0}, {"burst": float("nan")}])
+def test_impossible_settings_are_refused(wrong: dict[str, float]) -> None:
+    """The error names the setting, its value and what it may be."""
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))} is"):
+        HedgeSettings(**wrong)

@@ -1,6 +1,7 @@
 """The one place where anything is tried again."""
 
 import asyncio
+import math
 import random
 
 import pytest
@@ -10,6 +11,7 @@ from rushhour.errors import (
     ConnectionLost,
     QuotaExhausted,
     RetryBudgetSpent,
+    RushhourError,
     Throttled,
     TooLarge,
     Unavailable,
@@ -103,11 +105,51 @@ async def test_an_open_circuit_is_waited_out_only_so_long() -> None:
         await stack(Scripted(CircuitOpen(retry_after=9)), patient)("q", Call())
 
 
-@pytest.mark.parametrize("advice", [0.0, -5.0])
-async def test_absurd_advice_is_no_busy_loop(advice: float) -> None:
-    """A Retry-After of zero or below still backs off."""
+@pytest.mark.parametrize("advice", [0.0, -5.0, math.nan, math.inf, 1e12])
+async def test_absurd_advice_is_no_advice(advice: float) -> None:
+    """A Retry-After of zero, below zero, no number or beyond reason: neither spin nor sleep for ever, but back off."""
     hop = Scripted(*[Throttled(retry_after=advice)] * 20, "ok")
 
     await stack(hop, Retry(rng=random.Random(1)))("q", Call())
 
-    assert asyncio.get_running_loop().time() > 1
+    assert 100 < asyncio.get_running_loop().time() < 20 * 20
+
+
+@pytest.mark.parametrize("advice", [None, 0.0, -1.0, 1e-6, 0.5, math.nan, math.inf, 1e300])
+@pytest.mark.parametrize("cause", [Throttled, CircuitOpen])
+async def test_for_ever_ends_at_the_deadline(cause: type[RushhourError], advice: float | None) -> None:
+    """Whatever an upstream that refuses for ever advises, the cause is raised by the deadline, after few attempts."""
+    hop = Scripted(cause(retry_after=advice), forever=True)
+
+    with pytest.raises(cause):
+        await stack(hop, Retry(rng=random.Random(1)))("q", Call(deadline=60))
+
+    assert asyncio.get_running_loop().time() <= 60
+    assert len(hop.asked_at) <= 150
+
+
+async def test_short_advice_is_obeyed_at_first() -> None:
+    """A bucket that refills in twelve milliseconds is worth coming back to after twelve milliseconds."""
+    hop = Scripted(*[Throttled(retry_after=0.1)] * 3, "ok")
+
+    await stack(hop, Retry())("q", Call())
+
+    assert 0.3 <= asyncio.get_running_loop().time() <= 0.36 + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"base_s": 0.0}, "base_s is 0.0"),
+        ({"base_s": math.nan}, "base_s is nan"),
+        ({"base_s": 30.0}, "base_s is 30.0 and cap_s 20.0"),
+        ({"cap_s": math.inf}, "cap_s inf"),
+        ({"budget": -1.0}, "budget is -1.0"),
+        ({"price": math.nan}, "price is nan"),
+        ({"circuit_patience_s": -1.0}, "circuit_patience_s is -1.0"),
+    ],
+)
+def test_impossible_settings_are_refused(wrong: dict[str, float], named: str) -> None:
+    """A backoff of nothing would be a busy loop; the error names what is wrong and what it may be."""
+    with pytest.raises(ValueError, match=named):
+        RetrySettings(**wrong)

@@ -89,6 +89,19 @@ async def test_when_the_last_one_leaves_the_call_ends() -> None:
     assert hop.running == 0
 
 
+async def test_who_comes_while_a_call_is_being_given_up_is_not_given_up_with_it() -> None:
+    """A newcomer makes the call anew; another's leaving cancels nobody else."""
+    hop = Scripted("first", "second", seconds=10)
+    asked = reusing(hop)
+    leaving = asyncio.ensure_future(asked("q", Call()))
+    await asyncio.sleep(1)
+    leaving.cancel()
+    newcomer = asyncio.ensure_future(asked("q", Call()))  # in the same turn of the loop
+
+    assert await newcomer == "second"
+    assert leaving.cancelled()
+
+
 async def test_patience_is_each_callers_own() -> None:
     """When the first caller's deadline ends the call, a more patient one makes it again."""
     hop = Scripted("slow", "quick", seconds=3)

@@ -50,6 +50,8 @@ def test_refuses_what_is_no_go_duration(text: str) -> None:
         ("Wed, 21 Oct 2026 07:27:00 GMT", 0.0),
         ("2026-10-21T07:29:00Z", 60.0),
         ("2026-10-21T09:28:10.5+02:00", 10.5),
+        ("1792567690", 10.0),
+        ("1792567690500", 10.5),
     ],
 )
 def test_measures_from_the_senders_clock(text: str, seconds: float) -> None:

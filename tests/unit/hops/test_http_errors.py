@@ -18,7 +18,7 @@ from rushhour.errors import (
     Unavailable,
     UpstreamError,
 )
-from rushhour.hops.http_errors import event_error, provider_error
+from rushhour.hops.http_errors import SLOW_DOWN_S, event_error, provider_error
 from rushhour.hops.transport import Peer, Reply
 
 PEER = Peer("api.test", "RUSHHOUR_CHAT")
@@ -53,8 +53,22 @@ RPM = (
         (openai(429, RPM, "requests", "rate_limit_exceeded"), 20.0),
         (openai(429, TPM, "tokens", "rate_limit_exceeded", retry_after_ms="700", retry_after="1"), 0.7),
         (openai(429, TPM, "tokens", "rate_limit_exceeded", retry_after="3"), 3.0),
-        (openai(429, "slower", "requests", "slow_down"), None),
-        (openai(503, "slower", "requests", "slow_down"), None),
+        (openai(429, "slower", "requests", "slow_down"), SLOW_DOWN_S),
+        (openai(503, "slower", "requests", "slow_down"), SLOW_DOWN_S),
+        (openai(429, "slower", "requests", "slow_down", retry_after="2"), 2.0),
+        (openai(429, TPM, "tokens", "rate_limit_exceeded", retry_after="0"), 0.522),
+        (openai(429, TPM, "tokens", "rate_limit_exceeded", retry_after_ms="-1", retry_after="nan"), 0.522),
+        (openai(429, TPM, "tokens", "rate_limit_exceeded", retry_after="999999999999"), 0.522),
+        (openai(429, "x", retry_after="Wed, 21 Oct 2026 07:28:00 GMT", date="Wed, 21 Oct 2026 07:29:00 GMT"), 0.0),
+        (openai(429, "x", x_rate_limit_reset_tokens="55", x_ratelimit_remaining_requests="9"), 55.0),
+        (openai(429, "x", x_ratelimit_remaining_project_tokens="0", x_ratelimit_reset_project_tokens="45s"), 45.0),
+        (openai(429, "x", anthropic_ratelimit_output_tokens_remaining="0", anthropic_ratelimit_output_tokens_reset=
+                "2026-10-21T07:28:09Z", date="Wed, 21 Oct 2026 07:28:00 GMT"), 9.0),
+        (raw(429, '{"message":"Rate limit exceeded","type":"rate_limited","code":"1300"}',
+             x_ratelimit_limit_req_minute="60", x_ratelimit_remaining_req_minute="0"), None),
+        (raw(429, '{"message":"You are using a Trial key, which is limited to 20 API calls / minute."}'), None),
+        (raw(429, '{"type":"error","error":{"type":"rate_limit_error","message":"This request would exceed"}}',
+             retry_after="11"), 11.0),
         (openai(429, "Requests have exceeded the call rate limit. Please retry after 26 seconds.", None, "429"), 26.0),
         (openai(429, "no advice", x_ratelimit_remaining_tokens="0", x_ratelimit_reset_tokens="1m2s"), 62.0),
         (openai(429, "no advice", x_ratelimit_remaining_tokens="9", x_ratelimit_reset_tokens="1m2s"), None),
@@ -93,6 +107,17 @@ def test_googles_wait_is_in_the_body() -> None:
     assert error.retry_after == 37
 
 
+@pytest.mark.parametrize(
+    ("delay", "wait"), [("0.5s", 0.5), ({"seconds": "37"}, 37), ({"seconds": 3}, 3), ({"seconds": []}, None), (7, None)]
+)
+def test_googles_wait_in_every_shape(delay: Any, wait: float | None) -> None:
+    """Seconds as text, or as protobuf writes them; anything else is no advice."""
+    body = {"error": {"code": 429, "message": "?", "details": [{"retryDelay": delay}]}}
+    error = provider_error(PEER, Reply(429, {}, msgspec.json.encode(body)))
+    assert type(error) is Throttled
+    assert error.retry_after == wait
+
+
 def test_googles_daily_quota_is_money() -> None:
     """A `…PerDay…` quota is over for today, whatever RetryInfo says."""
     GOOGLE["details"][0]["violations"][0]["quotaId"] = "GenerateRequestsPerDayPerProject"  # type: ignore[index]  # JSON
@@ -117,6 +142,22 @@ def test_googles_daily_quota_is_money() -> None:
         openai(400, "Your credit balance is too low to access the API.", "invalid_request_error"),
         raw(429, '{"code":8,"message":"You\'ve reached your read unit limit for the current month (1000000)."}'),
         raw(403, '{"error":{"code":"QUOTA_EXCEEDED","message":"Max pods"},"status":403}'),
+        raw(429, '{"message":"You are using a Trial key, which is limited to 1000 API calls / month."}'),
+        raw(402, '{"type":"error","error":{"type":"billing_error","message":"There is an issue with your payment"}}'),
+        raw(
+            429,
+            '{"message":"Rate limit exceeded","type":"rate_limited","code":"1300"}',
+            x_ratelimit_limit_req_minute="0",
+            x_ratelimit_remaining_req_minute="0",
+        ),
+        openai(
+            429,
+            "Rate limit reached for m on tokens per day (TPD): Limit 100000, Used 97843, Requested 9191. Please try "
+            "again in 1h53m56.832s. Need more tokens? Upgrade at https://console.groq.com/settings/billing",
+            "tokens",
+            "rate_limit_exceeded",
+        ),
+        openai(429, "You have exceeded the token rate limit. Please retry after 86400 seconds.", None, "429"),
     ],
 )
 def test_a_money_429_is_final(reply: Reply) -> None:
@@ -180,6 +221,17 @@ def test_every_other_status_has_its_error_and_remedy(reply: Reply, kind: type[Up
     assert "api.test" in str(error)
 
 
+def test_a_days_quota_says_when_it_is_back() -> None:
+    """No call waits for it, but whoever asks why is told."""
+    error = provider_error(PEER, openai(429, "Please retry after 86400 seconds.", None, "429"))
+    assert error.retry_after == 86_400
+
+
+def test_a_prompt_that_speaks_of_months_is_not_money() -> None:
+    """A refusal may quote the request, and what people ask about is not the account's state."""
+    assert type(provider_error(PEER, openai(400, "unknown field in 'our fee per month'"))) is Rejected
+
+
 def test_an_advised_wait_also_counts_for_an_overloaded_server() -> None:
     """A 503 may carry Retry-After too."""
     assert provider_error(PEER, openai(503, "busy", retry_after="2")).retry_after == 2
@@ -207,6 +259,7 @@ def test_an_endless_message_is_cut_and_made_one_line() -> None:
         (b'{"error":{"message":"slow","type":"tokens","code":"rate_limit_exceeded"}}', Throttled),
         (b'{"error":{"message":"broke","type":"insufficient_quota","code":"insufficient_quota"}}', QuotaExhausted),
         (b'{"error":{"message":"bad gateway","code":502}}', Unavailable),
+        (b'{"error":{"message":"slower","type":"requests","code":"slow_down"}}', Throttled),
         (b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}', Unavailable),
         (b'{"error":{"message":"?","type":"invalid_request_error"}}', Rejected),
         (b'{"error":"something"}', Unavailable),

@@ -3,13 +3,24 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from rushhour.catalog.contract import Chunk, Collection, LexicalMatch
-from rushhour.errors import InvalidRequest, Rejected, Unavailable, UnknownCollection
-from rushhour.flow.call import Call
+from rushhour.errors import (
+    DeadlineExceeded,
+    InvalidRequest,
+    QueueFull,
+    Rejected,
+    RushhourError,
+    Unavailable,
+    UnknownCollection,
+    WouldMissDeadline,
+)
+from rushhour.flow.call import Call, Hop, stack
+from rushhour.flow.policies.deadline import Deadline
 from rushhour.flow.policies.reuse import LruCache
 from rushhour.flow.stream import Stream
 from rushhour.hops.contract import ChatDelta, Match, Usage
@@ -58,7 +69,7 @@ async def written(*pieces: str) -> AsyncIterator[ChatDelta]:
 
 
 def engine(
-    shelf: Shelf | None = None, chat: Scripted | None = None, embed: Scripted | None = None, **settings: int
+    shelf: Shelf | None = None, chat: Scripted | None = None, embed: Hop[Any, Any] | None = None, **settings: int
 ) -> tuple[Answerer, Scripted]:
     """Assemble an engine whose dense side finds a, c and an orphan."""
     chat = chat or Scripted(Stream(written("It wraps ", "a block [1", "] and [9].")))
@@ -115,6 +126,37 @@ async def test_without_the_embedder_the_answer_is_lexical_and_says_so() -> None:
 
     assert [passage.chunk_id for passage in sources.passages] == ["b", "a"]
     assert answer.receipt["degraded"] == ["lexical_only"]
+
+
+@pytest.mark.parametrize("refusal", [QueueFull(), WouldMissDeadline(retry_after=9)])
+async def test_an_embedder_that_has_no_room_is_done_without(refusal: RushhourError) -> None:
+    """Better a lexical answer than none (rule 12)."""
+    ask, _ = engine(embed=Scripted(refusal))
+
+    _, _, answer = await read(await ask(Question("manual", "q"), Call()))
+
+    assert answer.receipt["degraded"] == ["lexical_only"]
+
+
+async def test_a_slow_embedder_leaves_the_generator_its_time() -> None:
+    """It may take half of what is left; then the answer goes on without it."""
+    slow = stack(Scripted(VECTOR, seconds=60), Deadline())
+    ask, _ = engine(embed=slow)
+
+    _, _, answer = await read(await ask(Question("manual", "q"), Call(deadline=30)))
+
+    assert asyncio.get_running_loop().time() == 15
+    assert answer.receipt["degraded"] == ["lexical_only"]
+
+
+async def test_out_of_time_is_told_as_such() -> None:
+    """No answer is begun after the deadline."""
+    ask, chat = engine(embed=Scripted(DeadlineExceeded()))
+    await asyncio.sleep(5)
+
+    with pytest.raises(DeadlineExceeded):
+        await ask(Question("manual", "q"), Call(deadline=4))
+    assert chat.requests == []
 
 
 async def test_the_same_text_is_shown_once() -> None:

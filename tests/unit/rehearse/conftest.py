@@ -7,11 +7,12 @@ import random
 import pytest
 
 from rushhour.rehearse.crowd import Visited
+from rushhour.rehearse.floor import ceiling_of
 from rushhour.rehearse.judge import Outcome
 from rushhour.rehearse.measure import run_of
-from rushhour.rehearse.processes import Measured
+from rushhour.rehearse.meter import Measured
 from rushhour.rehearse.provider import Account
-from rushhour.rehearse.results import Friday, Ingestion, Rehearsal, Run
+from rushhour.rehearse.results import FloorNote, Friday, Ingestion, Rehearsal, Run
 from rushhour.rehearse.scenario import Scenario, settings_of
 
 _FAILURES = ("upstream_429", "upstream_429", "upstream_429", "ClientResponseError", "connection_reset", "gave_up")
@@ -101,9 +102,10 @@ def finished() -> Rehearsal:
     return Rehearsal(
         scenario="monday",
         users=scenario.users,
-        floor_s=scenario.floor_s,
-        limit_per_s=scenario.limit_per_s,
-        burst_credit_s=scenario.burst_credit_s,
+        floor_s=20.0,
+        limit_per_s=50.0,
+        burst_credit_s=1.0,
+        floor=FloorNote(bound="requests", tokens_per_call=1_050.0, ceiling=ceiling_of(1_000, 50.0, 1.0, 30.0)),
         runs=[_naive_run(scenario, drawn), _production_run(scenario, drawn)],
         ingestion=[
             Ingestion(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from rushhour.rehearse.judge import Outcome, error_kind, judge_answer, judge_status, quotes
+from rushhour.rehearse.judge import Outcome, advised_wait, degraded_in, error_kind, judge_answer, judge_status, quotes
 
 GOLD = 'The "with" statement guarantees that the context manager’s "__exit__()" will always be called.'
 
@@ -52,6 +52,46 @@ def test_anything_less_is_wrong(answer: str) -> None:
 def test_statuses(status: int, headers: dict[str, str], body: Any, expected: tuple[Outcome, str]) -> None:
     """Only the pipeline's own 429 with a time to come back is honest; the provider's handed on is not."""
     assert judge_status(status, headers, body) == expected
+
+
+def test_without_a_gold_any_whole_answer_will_do() -> None:
+    """An app of somebody's own knows things that this test does not; an empty answer is none."""
+    assert judge_answer("Whatever it says.", "") is Outcome.ANSWERED
+    assert judge_answer(" \n", "") is Outcome.WRONG
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        ({"retry-after": "3"}, 3.0),
+        ({"retry-after": "3", "retry-after-ms": "2750"}, 2.75),
+        ({"retry-after": "0"}, 0.0),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "-1"}, None),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after-ms": "x", "retry-after": "1"}, 1.0),
+        ({}, None),
+    ],
+)
+def test_the_time_to_come_back_is_read(headers: dict[str, str], wait: float | None) -> None:
+    """To the millisecond where it is told so; a refusal that names no usable time is not honest."""
+    assert advised_wait(headers) == wait
+    assert (judge_status(429, headers, None)[0] is Outcome.REFUSED) == (wait is not None)
+
+
+@pytest.mark.parametrize(
+    ("body", "labels"),
+    [
+        ({"rushhour": {"degraded": ["extractive", "no_rerank"]}}, ("extractive", "no_rerank")),
+        ({"rushhour": {"degraded": []}}, ()),
+        ({"rushhour": None}, ()),
+        ({"choices": []}, ()),
+        (None, ()),
+    ],
+)
+def test_what_an_answer_says_it_lacks_is_read(body: Any, labels: tuple[str, ...]) -> None:
+    """From a receipt, where there is one."""
+    assert degraded_in(body) == labels
 
 
 @pytest.mark.parametrize("body", [None, [], "text", {}, {"error": "text"}, {"error": None}])

@@ -8,7 +8,8 @@ import pytest
 
 from rushhour.rehearse.report import render_report
 from rushhour.rehearse.results import Rehearsal
-from rushhour.rehearse.words import dollars, label_of, seconds, share, story, verdict
+from rushhour.rehearse.story import story, verdict
+from rushhour.rehearse.words import dollars, label_of, seconds, share
 
 _VOID = {"meta", "link", "br", "hr", "img", "input"}
 

@@ -6,12 +6,14 @@ import msgspec
 import numpy as np
 import pytest
 
+from rushhour.rehearse.counting import bins, percentile, served_within
 from rushhour.rehearse.crowd import Visited
 from rushhour.rehearse.judge import Outcome
-from rushhour.rehearse.measure import friday_of, run_of
-from rushhour.rehearse.processes import Measured
-from rushhour.rehearse.provider import Account
-from rushhour.rehearse.results import Rehearsal, bins, percentile, served_within, write_json
+from rushhour.rehearse.measure import friday_of, load_of, run_of
+from rushhour.rehearse.meter import Measured
+from rushhour.rehearse.provider import Account, merged
+from rushhour.rehearse.results import Rehearsal, Returned, write_json
+from rushhour.rehearse.scenario import Tenant
 
 
 @pytest.mark.parametrize("percent", [0, 25, 50, 95, 99, 100])
@@ -64,6 +66,50 @@ def test_a_run_is_counted_from_its_visits() -> None:
     assert run.embeddings_per_answer == 0.0
 
 
+def test_a_second_visit_counts_and_the_first_is_told() -> None:
+    """Users who were refused and obeyed count as they ended; how many, and how they fared, is told beside it."""
+    visits = [
+        Visited(
+            0, 0.0, 0.0, 5.0, Outcome.ANSWERED, refused_s=0.1, advised_s=2.0, returned=True, degraded=("extractive",)
+        ),
+        Visited(1, 0.0, 0.0, 5.0, Outcome.REFUSED, refused_s=0.1, advised_s=2.0, returned=True),
+        Visited(2, 0.0, 0.0, 0.1, Outcome.REFUSED, refused_s=0.1, advised_s=900.0),
+        Visited(3, 0.0, 0.0, 1.0, Outcome.ANSWERED),
+    ]
+
+    run = run_of("production", 4, visits, Account({}, "production"), None, Measured())
+
+    assert (run.answered, run.refused, run.refused_first) == (2, 2, 3)
+    assert run.returned == Returned(users=2, answered=1, refused=1)
+    assert run.degraded == {"extractive": 1}
+    assert (run.cpu_s, run.peak_rss_mb) == (None, None)
+
+
+def test_tenants_are_told_apart() -> None:
+    """Each with its own counts and waits."""
+    visits = [
+        Visited(0, 0.0, 0.0, 2.0, Outcome.ANSWERED, tenant="a"),
+        Visited(1, 0.0, 0.0, 9.0, Outcome.ANSWERED, tenant="b"),
+        Visited(2, 0.0, 0.0, 9.0, Outcome.FAILED, "gave_up", tenant="b"),
+    ]
+    tenants = (Tenant("a"), Tenant("b", flood_at_s=0.0))
+
+    calm, flooding = run_of("p", 3, visits, Account({}, "p"), Measured(), Measured(), tenants).tenants
+
+    assert (calm.users, calm.answered, calm.p95_s, calm.flooded) == (1, 1, 2.0, False)
+    assert (flooding.users, flooding.answered, flooding.errors, flooding.flooded) == (2, 1, {"gave_up": 1}, True)
+
+
+@pytest.mark.parametrize(
+    ("busiest", "late", "bottleneck"), [(0.5, 0.01, False), (0.9, 0.01, True), (0.5, 0.9, True), (0.5, None, False)]
+)
+def test_a_busy_simulator_is_a_bottleneck(busiest: float, late: float | None, bottleneck: bool) -> None:
+    """Whether it ran out of its core, or let its callers wait."""
+    load = load_of(Measured(cpu_s=3.0, wall_s=10.0, busiest=busiest), late)
+
+    assert (load.cpu_share, load.bottleneck) == (0.3, bottleneck)
+
+
 def test_a_run_without_answers_has_no_figures_of_answers() -> None:
     """Nothing is divided by zero, and nothing is made up."""
     run = run_of("naive", 1, [], Account({}, "naive"), Measured(), Measured())
@@ -94,6 +140,44 @@ def test_the_ledger_is_read_per_client() -> None:
     assert (account.calls.embeddings, account.calls.vectors, account.calls.chat) == (0, 3, 3)
     assert (account.throttled, account.tokens, account.cost_usd, account.connections) == (4, 30, 1.0, 4)
     assert (account.chat_admitted, account.chat_throttled) == ([1, 1], [0, 2])
+
+
+def test_everybodys_account_is_the_sum() -> None:
+    """An app of somebody's own calls with what keys it likes; seconds that a client was silent count as none."""
+    surface = {"calls": 2, "ok": 2, "throttled": {}, "tokens_in": 2_000, "tokens_out": 5, "cost_usd": 0.5}
+    state = {
+        "clients": {
+            "one": {"connections": {"opened": 4}, "surfaces": {"chat": surface}},
+            "other": {"connections": {"opened": 1}, "surfaces": {"chat": surface | {"tokens_in": 4_000}}},
+        },
+        "series": {
+            "chat": {
+                "one": {"accepted": [1, 1], "failed": [0, 0], "throttled": [0, 0]},
+                "other": {"accepted": [2], "failed": [1], "throttled": [3]},
+            }
+        },
+    }
+
+    account = Account(state, None)
+
+    assert (account.calls.chat, account.connections, account.cost_usd) == (4, 5, 1.0)
+    assert (account.chat_admitted, account.chat_throttled) == ([4, 1], [3, 0])
+    assert account.tokens_per_chat_call == 1_500.0
+    assert Account(state, "nobody").tokens_per_chat_call is None
+
+
+def test_verdicts_on_several_clients_become_one() -> None:
+    """The worst, with every finding under its client's name."""
+    good = {"verdict": "good", "lines": [{"severity": "good", "topic": "manners", "count": 1, "text": "fine"}]}
+    bad = {"verdict": "bad", "lines": [{"severity": "bad", "topic": "throttled", "count": 9, "text": "too fast"}]}
+
+    both = merged({"a": good, "b": bad})
+
+    assert both is not None
+    assert both["verdict"] == "bad"
+    assert [line["text"] for line in both["lines"]] == ["b: too fast", "a: fine"]
+    assert merged({"a": good}) == good
+    assert merged({}) is None
 
 
 def test_the_json_has_the_promised_keys(finished: Rehearsal, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from rushhour.errors import BodyTooLarge, InvalidRequest, Unauthenticated
 from rushhour.server.failures import BodyTooSlow, ClientGone
-from rushhour.server.incoming import DISCARD_FOR_S, Keys, patience, read_body
+from rushhour.server.incoming import DISCARD_FOR_S, Keys, patience, read_body, wants_fresh
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,24 @@ def test_patience_that_is_no_time(value: bytes) -> None:
     """A wrong header is named, with what it should be."""
     with pytest.raises(InvalidRequest, match=r"x-request-timeout is .* number of seconds"):
         patience([(b"x-request-timeout", value)], 60)
+
+
+@pytest.mark.parametrize(
+    ("headers", "fresh"),
+    [
+        ([], False),
+        ([(b"cache-control", b"no-store")], True),
+        ([(b"cache-control", b"no-cache")], True),
+        ([(b"cache-control", b"max-age=0, No-Store")], True),
+        ([(b"cache-control", b"max-age=0"), (b"cache-control", b"no-cache")], True),
+        ([(b"cache-control", b"max-age=60"), (b"pragma", b"no-cache")], False),
+        ([(b"cache-control", b"no-store-please")], False),
+        ([(b"cache-control", b"\xff,,")], False),
+    ],
+)
+def test_who_wants_a_fresh_answer(headers: Any, fresh: bool) -> None:
+    """Either directive, in any header of that name, in any case; nothing else."""
+    assert wants_fresh(headers) == fresh
 
 
 def test_keys() -> None:

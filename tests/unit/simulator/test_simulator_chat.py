@@ -83,6 +83,36 @@ async def test_tokens_are_charged_by_the_profile_s_rule(simulated: Make, charge:
     assert reply.headers["x-ratelimit-remaining-tokens"] == str(10_000 - used)
 
 
+@pytest.mark.parametrize(
+    ("limits", "used", "requested", "says"),
+    [
+        (
+            {"tpm": 1_000_000},
+            974_150,
+            34_558,
+            "on tokens per min (TPM): Limit 1000000, Used 974150, Requested 34558. Please try again in 522ms.",
+        ),
+        (
+            {"tpm": 30_000},
+            28_100,
+            5_000,
+            "on tokens per min (TPM): Limit 30000, Used 28100, Requested 5000. Please try again in 6.2s.",
+        ),
+        ({"rpm": 1}, 1, 1, "on requests per min (RPM): Limit 1, Used 1, Requested 1. Please try again in 1m0s."),
+    ],
+)
+async def test_a_refusal_has_the_provider_s_words_to_the_millisecond(
+    simulated: Make, limits: Any, used: int, requested: int, says: str
+) -> None:
+    """Two calls at one instant: the second is told the wait of the captured messages."""
+    client = simulated(chat={"context_tokens": 2_000_000, **limits})
+
+    _, refused = await asyncio.gather(client.chat("hi", max_tokens=used), client.chat("hi", max_tokens=requested))
+
+    message = msgspec.json.decode(refused.body)["error"]["message"]
+    assert message.startswith(f"Rate limit reached for any-model in organization org-simulated {says}")
+
+
 async def test_too_large_is_429_without_a_time_to_come_back(simulated: Make) -> None:
     """A call that can never fit is not told to wait, and counts as terminal."""
     client = simulated(chat={"tpm": 1_000})
@@ -101,10 +131,19 @@ async def test_too_large_is_429_without_a_time_to_come_back(simulated: Make) -> 
 @pytest.mark.parametrize(
     ("more", "code", "says"),
     [
-        ({"messages": []}, None, "empty"),
+        ({"messages": []}, "empty_array", "minimum length 1"),
         ({"messages": "hi"}, None, "Expected `array`"),
         ({"n": 2}, None, "one choice"),
-        ({"max_tokens": -1}, None, "at least 1"),
+        ({"max_tokens": -1}, "integer_below_min_value", "'max_tokens': integer below minimum value"),
+        ({"max_completion_tokens": 0}, "integer_below_min_value", "'max_completion_tokens'"),
+        ({"max_tokens": 5, "max_completion_tokens": 5}, "invalid_parameter_combination", "at the same time"),
+        ({"stream_options": {"include_usage": True}}, None, "only allowed when 'stream' is enabled"),
+        ({"stop": ["a", "b", "c", "d", "e"]}, "array_above_max_length", "maximum length 4"),
+        (
+            {"messages": [{"role": "user", "content": "x" * 600_000}]},
+            "context_length_exceeded",
+            "However, your messages resulted in 150007 tokens.",
+        ),
         ({"max_tokens": 200_000}, "context_length_exceeded", "maximum context length is 128000"),
     ],
 )
@@ -115,6 +154,45 @@ async def test_bad_requests_are_400_and_say_why(simulated: Make, more: Any, code
 
     assert (reply.status, error["code"]) == (400, code)
     assert says in error["message"]
+
+
+@pytest.mark.parametrize("stop", [" statement", [" zebra", " statement"]])
+async def test_a_stop_sequence_ends_the_answer_before_it(simulated: Make, stop: Any) -> None:
+    """The sequence is not part of the answer, and the reason is `stop`."""
+    [choice] = msgspec.json.decode((await simulated().chat(PROMPT, stop=stop)).body)["choices"]
+
+    assert choice["message"]["content"] == 'The context says: “The "del"'
+    assert choice["finish_reason"] == "stop"
+
+
+async def test_beginnings_seen_lately_are_cached_and_cost_less(simulated: Make) -> None:
+    """From 1,024 tokens on, in steps of 128, until five minutes pass; each model remembers its own."""
+    client = simulated(chat={"price_in": 10.0, "price_cached_in": 1.0, "price_out": 0.0, "tpm": 10_000_000})
+    system = {"role": "system", "content": "Answer from the manual. " * 220}
+
+    async def ask(question: str, model: str = "m") -> tuple[int, int, float]:
+        before = client.simulator.state()["surfaces"].get("chat", {"cost_usd": 0.0})["cost_usd"]
+        reply = await client.chat(messages=[system, {"role": "user", "content": question}], model=model)
+        usage = msgspec.json.decode(reply.body)["usage"]
+        cost = client.simulator.state()["surfaces"]["chat"]["cost_usd"] - before
+        return usage["prompt_tokens"], usage["prompt_tokens_details"]["cached_tokens"], cost * 1e6
+
+    first, second, other = await ask("What is one?"), await ask("What is two?"), await ask("What is two?", "other")
+    await asyncio.sleep(301)
+    late = await ask("What is two?")
+
+    assert first[1] == other[1] == late[1] == 0
+    assert second[1] == 1_280
+    assert first[2] == pytest.approx(10 * first[0])
+    assert second[2] == pytest.approx(10 * (second[0] - 1_280) + 1_280)
+
+
+async def test_short_prompts_are_not_cached(simulated: Make) -> None:
+    """The same prompt of fewer than 1,024 tokens costs the same again."""
+    client = simulated()
+    usages = [msgspec.json.decode((await client.chat("x" * 4_000)).body)["usage"] for _ in range(2)]
+
+    assert [usage["prompt_tokens_details"]["cached_tokens"] for usage in usages] == [0, 0]
 
 
 async def test_content_may_come_in_parts(simulated: Make) -> None:
@@ -149,7 +227,8 @@ async def test_a_crowd_makes_everybody_slower(simulated: Make, clock: Callable[[
 
     assert times[0] == pytest.approx(0.5)
     assert times[-1] == pytest.approx(1.0)
-    assert client.simulator.state()["load"]["chat"] == {"in_flight": 0, "peak": 101}
+    load = client.simulator.state()["load"]["chat"]
+    assert (load["in_flight"], load["peak"]) == (0, 101)
 
 
 async def test_a_client_that_leaves_gives_its_place_back(simulated: Make) -> None:

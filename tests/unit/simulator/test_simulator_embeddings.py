@@ -37,6 +37,23 @@ async def test_dimensions_may_be_asked_for(simulated: Make) -> None:
     assert np.linalg.norm(vector) == pytest.approx(1.0, abs=1e-5)
 
 
+async def test_a_shorter_vector_is_the_longer_one_truncated(simulated: Make) -> None:
+    """`dimensions` cuts and renormalises, so that stored vectors may be shortened later."""
+    client = simulated()
+    [long] = _vectors(await client.embed("Cut me and make me of unit length again.", dimensions=512))
+    [short] = _vectors(await client.embed("Cut me and make me of unit length again.", dimensions=256))
+
+    assert np.allclose(np.array(long[:256]) / np.linalg.norm(long[:256]), short, atol=1e-6)
+
+
+async def test_some_models_take_no_dimensions(simulated: Make) -> None:
+    """Where the profile says so, the parameter itself is a mistake."""
+    reply = await simulated(embeddings={"takes_dimensions": False}).embed("x", dimensions=512)
+
+    assert (reply.status, msgspec.json.decode(reply.body)["error"]["code"]) == (400, None)
+    assert b"This model does not support specifying dimensions." in reply.body
+
+
 async def test_a_request_takes_200_to_500_ms(simulated: Make, clock: Callable[[], float]) -> None:
     """Nearly all latencies are in the measured range."""
     client = simulated(embeddings={"latency": {"median_s": 0.3, "sigma": 0.22, "slow_share": 0}})
@@ -119,13 +136,19 @@ async def test_limits_hold_for_an_organisation_and_model_not_for_a_key(simulated
         (b"\xff\xfe", 400, None, "parse the JSON"),
         ({"model": "m"}, 400, None, "missing required field `input`"),
         ({"model": "m", "input": 5}, 400, None, "Expected `str | array`"),
-        ({"model": "m", "input": []}, 400, None, "empty"),
-        ({"model": "m", "input": ["a", ""]}, 400, None, "empty"),
+        ({"model": "m", "input": []}, 400, None, "'$.input' is invalid. Please check"),
+        ({"model": "m", "input": ["a", ""]}, 400, None, "'$.input' is invalid. Please check"),
         ({"model": "m", "input": ["a", 3]}, 400, None, "mixes strings and tokens"),
-        ({"model": "m", "input": ["a"] * 2_049}, 400, None, "2049 inputs, at most 2048"),
-        ({"model": "m", "input": "a" * 40_000}, 400, "context_length_exceeded", "8192 tokens"),
+        ({"model": "m", "input": ["a"] * 2_049}, 400, "array_above_max_length", "maximum length 2048, but got"),
+        ({"model": "m", "input": "a" * 40_000}, 400, None, "is 8192 tokens, however you requested 10000 tokens"),
         ({"model": "m", "input": ["a" * 32_000] * 38}, 400, "max_tokens_per_request", "Requested 304000 tokens, max"),
-        ({"model": "m", "input": "a", "dimensions": 0}, 400, None, "dimensions"),
+        ({"model": "m", "input": "a", "dimensions": 0}, 400, "integer_below_min_value", "'dimensions'"),
+        (
+            {"model": "m", "input": "a", "dimensions": 4_000},
+            400,
+            "integer_above_max_value",
+            "a value <= 3072, but got 4000",
+        ),
         ({"model": "m", "input": "a", "encoding_format": "hex"}, 400, None, "hex"),
     ],
 )

@@ -109,7 +109,7 @@ async def test_faults_strike_by_their_share_and_are_counted(simulated: Make) -> 
     assert tally["faults"] == {"reset": len(resets), "bad_gateway": len(pages)}
     assert tally["ok"] == 200 - len(resets) - len(pages)
     assert tally["tokens_in"] == 2 * tally["ok"]
-    assert pages[0].headers["content-type"] == "text/html"
+    assert pages[0].headers["content-type"] == "text/html; charset=UTF-8"
     assert not any(name.startswith("x-ratelimit") for name in pages[0].headers)
 
 

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rushhour.simulator.durations import go_duration
-from rushhour.simulator.limiter import Bucket, Exceeded, RateLimiter, TooLarge
+from rushhour.simulator.limiter import Bucket, RateLimiter
+from rushhour.simulator.refusals import Exceeded, TooLarge
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from rushhour.simulator.exchange import Request
+
 Make = Callable[..., Any]
 
 
@@ -142,7 +144,7 @@ async def test_a_hundred_queries_a_second_pass_in_each_namespace(simulated: Make
     refused = [reply for reply in replies[:120] if reply.status == 429]
     assert len(refused) == 20
     assert _json(refused[0])["code"] == 8
-    assert "max query requests per second for namespace n" in _json(refused[0])["message"]
+    assert "the query QPS limit for namespace n (100 QPS). Pace your queries" in _json(refused[0])["message"]
     assert "retry-after" not in refused[0].headers
     assert replies[120].status == 200
     assert client.simulator.state()["clients"]["tester"]["surfaces"]["vectors"]["throttled"] == {"query": 20}
@@ -168,6 +170,20 @@ async def test_a_hundred_queries_a_second_pass_in_each_namespace(simulated: Make
             "exceeds the limit of 40960 bytes",
         ),
         ("/vectors/upsert", {"vectors": [{"id": "a" * 2_100_000, "values": [1, 0]}]}, "maximum supported size"),
+        (
+            "/vectors/upsert",
+            {"vectors": [{"id": "a", "values": [1, 0], "metadata": {"x": {"y": 1}}}]},
+            "got '{\"y\":1}' for field 'x'",
+        ),
+        (
+            "/vectors/upsert",
+            {"vectors": [{"id": "a", "values": [1, 0], "sparseValues": {"indices": [1], "values": [0.5]}}]},
+            "does not support sparse values",
+        ),
+        ("/vectors/update", {"namespace": "n", "values": [1, 0]}, "exactly one of id and filter"),
+        ("/vectors/update", {"namespace": "n", "id": "a", "values": [1]}, "Vector dimension 1 does not match"),
+        ("/vectors/fetch_by_metadata", {"filter": {}, "limit": 0}, "`int` >= 1"),
+        ("/describe_index_stats", {"filter": {"a": 1}}, "do not support describing index stats"),
         ("/vectors/delete", {"ids": ["a"], "deleteAll": True}, "exactly one of"),
         ("/vectors/delete", {"ids": [str(n) for n in range(1_001)]}, "1001 ids"),
         ("/vectors/delete", {"filter": {"a": 1, "b": {"$bad": 2}}}, "$bad is not a known operator"),
@@ -182,6 +198,176 @@ async def test_bad_requests_are_code_3_and_say_why(simulated: Make, path: str, b
 
     assert (reply.status, _json(reply)["code"], _json(reply)["details"]) == (400, 3, [])
     assert says in _json(reply)["message"]
+
+
+async def test_an_update_changes_values_and_adds_metadata(simulated: Make) -> None:
+    """Only what was sent changes, once it is visible; an id that does not exist is no error."""
+    client = simulated(vectors={"freshness_s": 2})
+    await _fill(client, a=[1, 0])
+
+    reply = await client.post(
+        "/vectors/update", {"id": "a", "values": [0, 1], "setMetadata": {"seen": True}, "namespace": "n"}
+    )
+    before = _json(await client.get("/vectors/fetch", ids="a", namespace="n"))
+    await client.post("/vectors/update", {"id": "nobody", "values": [0, 1], "namespace": "n"})
+    await asyncio.sleep(3)
+    after = _json(await client.get("/vectors/fetch", ids=["a", "nobody"], namespace="n"))
+
+    assert (reply.status, reply.headers["x-pinecone-request-lsn"]) == (200, "2")
+    assert before["vectors"]["a"]["values"] == [1, 0]
+    assert after["vectors"] == {"a": {"id": "a", "values": [0, 1], "metadata": {"name": "a", "seen": True}}}
+
+
+async def test_an_update_by_filter_counts_what_it_matches(simulated: Make) -> None:
+    """A dry run changes nothing."""
+    client = simulated()
+    await _fill(client, a=[1, 0], b=[0, 1])
+    body = {"filter": {"name": {"$in": ["a", "b"]}}, "setMetadata": {"seen": 1}, "namespace": "n"}
+
+    dry = _json(await client.post("/vectors/update", {**body, "dryRun": True}))
+    wet = _json(await client.post("/vectors/update", body))
+    await asyncio.sleep(5)
+    found = _json(await client.post("/vectors/fetch_by_metadata", {"filter": {"seen": 1}, "namespace": "n"}))
+
+    assert dry == wet == {"matchedRecords": 2}
+    assert sorted(found["vectors"]) == ["a", "b"]
+
+
+async def test_records_are_fetched_by_metadata_page_by_page(simulated: Make) -> None:
+    """The token leads to the next page; a read unit is ten records."""
+    client = simulated()
+    await _fill(client, **{f"id{n:02}": [1.0, n] for n in range(25)})
+    body = {"filter": {"name": {"$ne": "id00"}}, "limit": 20, "namespace": "n"}
+
+    first = _json(await client.post("/vectors/fetch_by_metadata", body))
+    token = first["pagination"]["next"]
+    second = _json(await client.post("/vectors/fetch_by_metadata", {**body, "paginationToken": token}))
+
+    assert sorted({**first["vectors"], **second["vectors"]}) == [f"id{n:02}" for n in range(1, 25)]
+    assert "pagination" not in second
+    assert (first["usage"]["readUnits"], second["usage"]["readUnits"]) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("limits", "path", "body", "name", "says"),
+    [
+        (
+            {"update_per_s": 1},
+            "/vectors/update",
+            {"id": "a", "setMetadata": {}, "namespace": "n"},
+            "update",
+            "the update QPS limit for namespace n (1 QPS). Pace your update requests or contact Pinecone Support",
+        ),
+        (
+            {"delete_by_metadata_per_s": 1},
+            "/vectors/delete",
+            {"filter": {"x": 1}, "namespace": "n"},
+            "delete_by_metadata",
+            "the max delete by metadata requests per second for namespace n. Pace your delete by metadata requests",
+        ),
+        (
+            {"query_units_per_s": 1},
+            "/query",
+            {"vector": [1, 0], "topK": 1, "namespace": "n"},
+            "query_units",
+            "the max query read units per second for index simulated. Pace your queries or contact Pinecone Support",
+        ),
+        (
+            {"stats_per_s": 1},
+            "/describe_index_stats",
+            {},
+            "stats",
+            "the max describe_index_stats requests per second for index simulated.",
+        ),
+        (
+            {"fetch_per_s": 1},
+            "/vectors/fetch_by_metadata",
+            {"filter": {"x": 1}},
+            "fetch",
+            "the max fetch requests per second for index simulated. Pace your fetch requests",
+        ),
+    ],
+)
+async def test_every_limit_has_its_own_429(
+    simulated: Make, limits: Any, path: str, body: Any, name: str, says: str
+) -> None:
+    """The second call within the second is refused in the provider's words, under the limit's name in the ledger."""
+    client = simulated(vectors={**limits, "latency": {"median_s": 0, "slow_share": 0}})
+    await client.post("/vectors/upsert", {"vectors": [{"id": "a", "values": [1, 0]}], "namespace": "n"})
+
+    replies = [await client.post(path, body) for _ in range(2)]
+
+    assert [reply.status for reply in replies] == [200, 429]
+    assert _json(replies[1])["message"].startswith(f"Request failed. You've reached {says}")
+    assert client.simulator.state()["surfaces"]["vectors"]["throttled"] == {name: 1}
+
+
+async def test_too_many_bytes_a_second_are_refused(simulated: Make) -> None:
+    """Upserts are limited by their size as well, and the next second has room again."""
+    client = simulated(vectors={"upsert_bytes_per_s": 20_000})
+    record = {"id": "a", "values": [1, 0], "metadata": {"text": "x" * 15_000}}
+
+    async def upsert() -> int:
+        reply = await client.post("/vectors/upsert", {"vectors": [record], "namespace": "n"})
+        status: int = reply.status
+        return status
+
+    statuses = await asyncio.gather(upsert(), upsert())
+    await asyncio.sleep(1)
+
+    assert (sorted(statuses), await upsert()) == ([200, 429], 200)
+
+
+@pytest.mark.parametrize(("kind", "doing"), [("read", "reading"), ("write", "writing")])
+async def test_a_used_up_month_is_a_429_that_waiting_does_not_help(simulated: Make, kind: str, doing: str) -> None:
+    """Reads and writes have their own month; trying again counts as a retry of something terminal."""
+    client = simulated(vectors={"read_units_a_month": 1, "write_units_a_month": 10})
+    record = {"vectors": [{"id": "a", "values": [1, 0]}], "namespace": "n"}
+    query = {"vector": [1, 0], "topK": 1, "namespace": "n"}
+    path, body = ("/query", query) if kind == "read" else ("/vectors/upsert", record)
+    for _ in range(1 if kind == "read" else 2):
+        assert (await client.post(path, body)).status == 200
+
+    replies = []
+    for _ in range(2):
+        await asyncio.sleep(10)
+        replies.append(await client.post(path, body))
+
+    assert [reply.status for reply in replies] == [429, 429]
+    message = f"You've reached your {kind} unit limit for the current month. To continue {doing} data"
+    assert message in _json(replies[0])["message"]
+    assert client.simulator.state()["clients"]["tester"]["retries_after_terminal"] == 1
+
+
+async def test_what_was_never_written_to_is_not_found(simulated: Make) -> None:
+    """A query finds nothing, a deletion is 404."""
+    client = simulated()
+
+    query = await client.post("/query", {"vector": [1, 0], "topK": 1, "namespace": "nowhere"})
+    deletion = await client.post("/vectors/delete", {"deleteAll": True, "namespace": "nowhere"})
+
+    assert (query.status, _json(query)["matches"]) == (200, [])
+    assert (deletion.status, _json(deletion)) == (404, {"code": 5, "message": "Namespace not found", "details": []})
+
+
+async def test_namespaces_are_listed_described_and_deleted(simulated: Make) -> None:
+    """The default one has a name; counts are strings, as 64-bit integers are in protobuf's JSON."""
+    client = simulated()
+    await _fill(client, a=[1, 0], b=[0, 1])
+    await client.post("/vectors/upsert", {"vectors": [{"id": "c", "values": [1, 0]}]})
+    await client.post("/namespaces", {"name": "empty"})
+    await asyncio.sleep(5)
+
+    first = _json(await client.get("/namespaces", limit="2"))
+    second = _json(await client.get("/namespaces", limit="2", paginationToken=first["pagination"]["next"]))
+    one = _json(await client.get("/namespaces/n"))
+    await client.send(Request("DELETE", "/namespaces/n"))
+    gone = await client.get("/namespaces/n")
+
+    assert [space["name"] for space in first["namespaces"] + second["namespaces"]] == ["__default__", "empty", "n"]
+    assert (first["total_count"], one["record_count"]) == (3, "2")
+    assert one["size_bytes"] > 2 * 2 * 4
+    assert (gone.status, _json(gone)["code"]) == (404, 5)
 
 
 async def test_a_rejected_upsert_does_not_set_the_dimension(simulated: Make) -> None:

@@ -4,13 +4,67 @@ from pathlib import Path
 
 import pytest
 
-from rushhour.simulator import Profile, ProfileError, build_profile, load_profile, shipped
+from rushhour.simulator import Profile, ProfileError, build_profile, load_profile, shipped, shipped_faults
 
 
 def test_every_shipped_profile_loads_under_its_own_name() -> None:
-    """Shipped files are valid."""
-    assert "monday" in shipped()
+    """Shipped files are valid, and say what they are."""
+    assert {"monday", "openai-tier-1", "openai-tier-5", "quantised", "vllm"} <= set(shipped())
     assert [load_profile(name).name for name in shipped()] == shipped()
+    assert all(load_profile(name).description for name in shipped())
+
+
+@pytest.mark.parametrize("name", ["openai-tier-1", "vllm", "monday"])
+def test_every_shipped_fault_file_fits_over_any_profile(name: str) -> None:
+    """A bad day can come to any provider; the name tells both."""
+    assert {"flaky", "outage", "brownout", "quota-gone"} <= set(shipped_faults())
+    for faults in shipped_faults():
+        assert load_profile(name, faults=[faults]).name == f"{name} + {faults}"
+
+
+def test_a_fault_file_is_laid_over_the_profile() -> None:
+    """Its shares join the profile's, its windows too; limits stay; overrides come last."""
+    plain = load_profile("monday")
+    both = load_profile("monday", ["chat.faults.reset=0.5"], ["flaky", "outage"])
+
+    assert both.chat.faults["hang"] == 0.002
+    assert both.chat.faults["reset"] == 0.5
+    assert (both.chat.rpm, both.chat.latency) == (plain.chat.rpm, plain.chat.latency)
+    assert [outage.kind for outage in both.outages] == ["overloaded", "reset"]
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("[chat]\nrpm = 5\n", r"mine\.toml': chat\.rpm is not about faults; write it into a profile"),
+        ("chat = 5\n", r"mine\.toml': chat\.5 is not about faults"),
+        ("[chta.faults]\n", r"mine\.toml': there is no field chta\. Known there: name, description, outages"),
+        ("[[outages]]\nfrom_s = 3\nkind = 'fire'\n", r"Fault file .*mine\.toml': outages\[0\]\.kind = 'fire'"),
+        ("[[outages]]\nfrom_s = 12\nkind = 'hang'\n", r"with faults .*mine\.toml': outages\[0\].* and outages\[2\]"),
+        ("[[outages]]\nfrom_s = ", r"The fault file .*mine\.toml' is not valid TOML"),
+    ],
+)
+def test_a_wrong_fault_file_is_named_with_key_and_remedy(tmp_path: Path, content: str, complaint: str) -> None:
+    """What is wrong in the file is told as the file's; what collides with others names all."""
+    path = tmp_path / "mine.toml"
+    path.write_text(content, "utf-8")
+
+    with pytest.raises(ProfileError, match=complaint):
+        load_profile("monday", faults=["outage", str(path)])
+
+
+def test_an_unknown_fault_file_is_told_which_exist() -> None:
+    """The shipped names are listed."""
+    with pytest.raises(ProfileError, match=r"no fault file 'nope'\. Shipped are: .*flaky"):
+        load_profile("monday", faults=["nope"])
+
+
+def test_models_that_are_not_listed_may_exist_too() -> None:
+    """A tier's listed models have their own limits, and any other name the surface's."""
+    chat = load_profile("openai-tier-1").chat
+
+    assert chat.other_models
+    assert (chat.rpm, chat.models["gpt-5-mini"].tpm) == (500, 500_000)
 
 
 def test_monday_is_limited_by_requests_per_second() -> None:
@@ -52,7 +106,17 @@ def test_a_file_of_ones_own_is_read(tmp_path: Path) -> None:
         ("chat.rpm=many", r"chat\.rpm = 'many': Expected `int`"),
         ("chat.burst_s=0", r"chat\.burst_s = 0: Expected `float` > 0"),
         ("chat.charge=guess", r"chat\.charge = 'guess'"),
-        ("chat.faults.fire=0.1", r"no fault 'fire'; known are reset, bad_gateway"),
+        ("chat.faults.fire=0.1", r"chat\.faults\.fire = 0\.1: there is no fault 'fire'; known are rpm_limit"),
+        (
+            "chat.faults.namespace_limit=0.1",
+            r"chat\.faults\.namespace_limit = 0\.1: it cannot strike chat, only vectors",
+        ),
+        ("chat.latency.median_s=nan", r"chat\.latency\.median_s = nan: write a finite number"),
+        ("chat.latency.slots=0", r"chat\.latency\.slots = 0: Expected `int` >= 1"),
+        ("chat.latency.slow=1", r"no field chat\.latency\.slow\. Known there: median_s"),
+        ("chat.ramp.steep=1", r"no field chat\.ramp\.steep\. Known there: above_tpm"),
+        ("chat.models.small.rmp=1", r"no field chat\.models.*\.rmp\. Known there: rpm"),
+        ("outages=3", r"outages = 3: Expected `array`"),
         ("chat.faults.reset=1.5", r"chat\.faults"),
         ("vectors.faults={reset = 0.6, bad_gateway = 0.6}", r"the shares add up to 1\.2"),
         ("chat.latency.slow_s=[3.0, 1.0]", r"the first is the least"),

@@ -26,7 +26,21 @@ def test_vectors_are_the_same_in_every_process() -> None:
     vector = TextVectors().vector("The with statement wraps a block.", "m", 16)
 
     assert vector.tobytes() == TextVectors().vector("The with statement wraps a block.", "m", 16).tobytes()
-    assert np.flatnonzero(vector).tolist() == [0, 6, 8, 9, 13]
+    assert np.flatnonzero(vector).tolist() == [0, 1, 4, 5, 6, 9, 11, 12]
+
+
+@given(
+    text=st.text(alphabet=st.characters(codec="utf-8"), min_size=1, max_size=120),
+    sizes=st.tuples(st.integers(1, 600), st.integers(1, 600)).map(sorted),
+)
+def test_a_shorter_vector_is_the_beginning_of_a_longer_one(text: str, sizes: list[int]) -> None:
+    """Truncated and made of unit length again, the longer vector is the shorter one, unless nothing is left."""
+    short, long = (TextVectors().vector(text, "m", size) for size in sizes)
+    beginning = long[: len(short)].astype(np.float64)
+    length = float(np.linalg.norm(beginning))
+
+    if length > 1e-4:
+        assert np.allclose(beginning / length, short, atol=1e-5)
 
 
 def test_models_have_spaces_of_their_own() -> None:

@@ -9,6 +9,7 @@ high (Westwood), growth that quickens far above the last cut (CUBIC), and no gro
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 SPACING_S = 1.0
@@ -32,7 +33,9 @@ BIGGEST_STEP = 0.5
 LEAST = 1 / 60
 """Units a second that are left always: a provider that refuses everything is asked once a minute."""
 EVIDENCE = 10.0
-"""Units that must have been served before a first 429 says anything of a rate; until then its advice alone is obeyed."""
+"""Units that must have been served before a first 429 says anything of a rate, ..."""
+PATIENCE = 3
+"""... unless it is one of so many that came at least `SPACING_S` apart; until then the advised wait alone is obeyed."""
 RECENTLY_S = 5.0
 """How long the present rates of sending and serving are measured over."""
 
@@ -49,9 +52,11 @@ class Aimd:
         self._least = least
         self._rate: float | None = None
         self._worked = 0.0
-        self._cut_at = 0.0
+        self._cut_at = -math.inf
         self._served_since_cut = False
         self._ever_served = 0.0
+        self._refusals = 0
+        self._refused_at = -math.inf
         self._sent = _Meter()
         self._served = _Meter()
 
@@ -79,11 +84,17 @@ class Aimd:
     def throttled(self, left_at: float, now: float) -> None:
         """Lower the rate for a 429, unless it belongs to what the last decrease was for."""
         if self._rate is None:
-            if self._ever_served < EVIDENCE:
-                return
-            self._cut(max(self._sent.rate(now), self._least), now)
+            if self._convinced(now):
+                self._cut(max(self._sent.rate(now), self._least), now)
         elif left_at >= self._cut_at and now - self._cut_at >= SPACING_S:
             self._cut(self._rate, now)
+
+    def _convinced(self, now: float) -> bool:
+        """Whether there is a limit to look for, rather than a provider's bad moment."""
+        if now - self._refused_at >= SPACING_S:
+            self._refusals += 1
+            self._refused_at = now
+        return self._ever_served >= EVIDENCE or self._refusals >= PATIENCE
 
     def _step(self, rate: float) -> float:
         if rate < self._worked:

@@ -1,4 +1,4 @@
-"""GCRA: a token bucket kept as one number, the theoretical arrival time (ITU-T I.371; FLOW: "Pacing").
+"""GCRA: a token bucket kept as one number, the theoretical arrival time (ITU-T I.371).
 
 Each unit of cost moves the theoretical arrival time (TAT) on by 1/rate seconds. A cost is admitted when TAT would
 not run ahead of the clock by more than the burst allows. Times are seconds on any monotonic clock.
@@ -29,8 +29,8 @@ class Gcra:
         """Seconds until `cost` would be admitted; 0 means now."""
         ahead = max(now, self._tat) + cost / self.rate - now
         late = ahead - max(self.burst, cost) / self.rate
-        # Rounding must not ask for a wait too short to move the clock.
-        return late if late > 1e-9 * max(1.0, abs(now)) else 0.0
+        # Rounding must not ask for a wait too short to move the clock, which may have run for months.
+        return late if late > 1e-9 + 1e-14 * abs(now) else 0.0
 
     def take(self, cost: float, now: float) -> None:
         """Debit `cost`; ask `wait` first, or knowingly go into debt."""

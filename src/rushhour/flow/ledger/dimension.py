@@ -73,8 +73,8 @@ class Dimension:
             return False
         if told.reset_s is not None:
             self._window.add(told.limit, told.remaining, told.reset_s)
-        rate = told.limit / self._window.seconds
-        if not self._believes(rate):
+        rate = told.limit / (told.window_s or self._window.seconds)
+        if not self._believes(rate, sure=told.window_s is not None or self._window.confirmed):
             return False
         if self.bucket is None or abs(self.bucket.rate - self._use * rate) > AGREES * rate:
             self.set_limit(rate)
@@ -83,8 +83,8 @@ class Dimension:
             self.bucket.correct(left - MARGIN_S * self.bucket.rate, now)
         return True
 
-    def _believes(self, rate: float) -> bool:
+    def _believes(self, rate: float, *, sure: bool) -> bool:
         """Hold on to a configured limit, unless the provider surely has a lower one."""
         if self._configured is None or abs(rate - self._configured) <= AGREES * self._configured:
             return True
-        return rate < self._configured and self._window.confirmed
+        return sure and rate < self._configured

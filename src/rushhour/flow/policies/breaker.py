@@ -2,21 +2,27 @@
 
 Two halves of one policy. The breaker itself stands outside the pacer, so that an open circuit costs no quota and no
 queueing. Its `watch` stands right round the adapter, so that time in our own queue is never mistaken for a slow
-upstream. A 429 counts as health, never as failure (rule 9); an account without money opens the circuit at once, since
-every further call would fail alike.
+upstream. A 429 is no failure (rule 9), nor does it prove health: as the answer to a probe it leaves the circuit half
+open, for the next one. An account without money opens the circuit at once, since every further call would fail alike.
+
+A stream has answered when it begins; if it breaks off later, that is a failure instead. What was sent before the
+circuit opened tells nothing of what is behind it now, however late it comes in.
 """
 
 from __future__ import annotations
 
 import asyncio
 import enum
+import math
 import random
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from rushhour.errors import CircuitOpen, QuotaExhausted, RushhourError, Throttled
-from rushhour.flow.algorithms.health import HealthWindow
+from rushhour.errors import CircuitOpen, QuotaExhausted, RushhourError, Throttled, UpstreamError
+from rushhour.flow.algorithms.health import HealthWindow, Slice
 from rushhour.flow.call import Call, Event, Hop
+from rushhour.flow.stream import Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +30,8 @@ class BreakerSettings:
     """When to open and for how long.
 
     Opens at `failure_rate` or `slow_rate` of at least `minimum_calls` in `window_s` seconds; a call is slow above
-    `slow_s`. Stays open for `open_s`, doubling up to `open_cap_s`, jittered; then lets `probes` calls in at once.
+    `slow_s`. Stays open for `open_s`, jittered, and doubling up to `open_cap_s` until it has stayed closed for
+    `window_s`; then lets `probes` calls in at once.
     """
 
     window_s: float = 10.0
@@ -35,6 +42,17 @@ class BreakerSettings:
     open_s: float = 1.0
     open_cap_s: float = 60.0
     probes: int = 2
+
+    def __post_init__(self) -> None:
+        for name in ("failure_rate", "slow_rate"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; it must be above 0 and at most 1")
+        for name in ("window_s", "slow_s", "open_s", "open_cap_s"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; it must be a positive number of seconds")
+        for name in ("minimum_calls", "probes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; it must be at least 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +74,18 @@ class _State(enum.Enum):
     PROBING = enum.auto()
 
 
+@dataclass(slots=True, eq=False)
+class _Attempt:
+    """One call at the adapter; `openings` is how often the circuit had opened when it left."""
+
+    call: Call
+    begun: float
+    openings: int
+    probe: bool
+    counted: Slice | None = None
+    slow: bool = False
+
+
 class Breaker:
     """One circuit; use it as a policy, and `watch` as the policy nearest to the adapter."""
 
@@ -65,40 +95,53 @@ class Breaker:
         self._window = HealthWindow(self._settings.window_s)
         self._state = _State.CLOSED
         self._until = 0.0
+        self._closed_at = -math.inf
+        self._openings = 0
         self._opened_in_a_row = 0
-        self._probes = 0
+        self._admitted = 0
+        self._probing = 0
         self._why = ""
 
     async def __call__(self, request: Any, call: Call, inner: Hop[Any, Any]) -> Any:
         """Refuse while open; let a few probes through when half open."""
-        probing = self._admit(call)
+        probe = self._is_probe(self._admitted, call)
+        self._admitted += probe
         try:
             return await inner(request, call)
         finally:
-            self._probes -= probing
+            self._admitted -= probe
 
     async def watch(self, request: Any, call: Call, inner: Hop[Any, Any]) -> Any:
-        """Measure one attempt: its outcome, and the time until its reply or its first token."""
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
-        if self._state is _State.OPEN:  # it opened while this call waited for its turn
-            raise self._refusal(begun, call)
+        """Measure one attempt: its outcome, and the time until its reply or its first token.
+
+        Refuses too, for those who waited for their turn while the circuit opened.
+        """
+        clock = asyncio.get_running_loop().time
+        attempt = _Attempt(call, clock(), self._openings, self._is_probe(self._probing, call))
+        self._probing += attempt.probe
         try:
             reply = await inner(request, call)
         except RushhourError as cause:
-            self._failed(cause, loop.time() - begun, loop.time(), call)
+            self._failed(attempt, cause, clock())
             raise
-        self._answered(loop.time() - begun, loop.time(), call)
+        except asyncio.CancelledError:
+            self._left(attempt, clock())
+            raise
+        finally:
+            self._probing -= attempt.probe
+        self._answered(attempt, clock())
+        if isinstance(reply, Stream):
+            reply.on_close(partial(self._ended, attempt))
         return reply
 
-    def _admit(self, call: Call) -> bool:
+    def _is_probe(self, probes: int, call: Call) -> bool:
+        """Whether a call that enters now is a probe; CircuitOpen if it may not even be that."""
         now = asyncio.get_running_loop().time()
-        if self._state is _State.CLOSED:
-            return False
         if self._state is _State.OPEN and now >= self._until:
             self._state = _State.PROBING
-        if self._state is _State.PROBING and self._probes < self._settings.probes:
-            self._probes += 1
+        if self._state is _State.CLOSED:
+            return False
+        if self._state is _State.PROBING and probes < self._settings.probes:
             return True
         raise self._refusal(now, call)
 
@@ -109,43 +152,65 @@ class Breaker:
             f"{name} rests after failures ({self._why}); it is probed again in {rest:.1f} s.", retry_after=rest
         )
 
-    def _failed(self, cause: RushhourError, took: float, now: float, call: Call) -> None:
-        if isinstance(cause, Throttled):
+    def _failed(self, attempt: _Attempt, cause: RushhourError, now: float) -> None:
+        if isinstance(cause, Throttled) or not isinstance(cause, UpstreamError):
             return
         if isinstance(cause, QuotaExhausted):
-            self._open(now, str(cause), call)
-            return
-        if not cause.may_pass:  # it refuses this request, so it is alive
-            self._answered(took, now, call)
-            return
-        self._record(now, failed=True, slow=took > self._settings.slow_s, why=str(cause), call=call)
+            self._open(now, str(cause), attempt.call)
+        elif cause.may_pass:
+            self._count(attempt, now, failed=True, why=str(cause))
+        else:  # it refuses this request, so it is alive
+            self._answered(attempt, now)
 
-    def _answered(self, took: float, now: float, call: Call) -> None:
+    def _left(self, attempt: _Attempt, now: float) -> None:
+        """Whoever lost patience after a short time says nothing of the upstream."""
+        if now - attempt.begun > self._settings.slow_s:
+            self._count(attempt, now, failed=False, why=f"no reply for {now - attempt.begun:.1f} s")
+
+    def _answered(self, attempt: _Attempt, now: float) -> None:
+        self._count(attempt, now, failed=False, why=f"{now - attempt.begun:.1f} s for a reply")
+
+    def _ended(self, attempt: _Attempt, error: BaseException | None) -> None:
+        """Count a stream that broke off as a failure, and no longer as an answer."""
+        if not isinstance(error, UpstreamError) or isinstance(error, Throttled):
+            return
+        if attempt.counted:
+            self._window.retract(attempt.counted, slow=attempt.slow)
+            attempt.counted = None
+        self._failed(attempt, error, asyncio.get_running_loop().time())
+
+    def _count(self, attempt: _Attempt, now: float, *, failed: bool, why: str) -> None:
+        """Let an outcome change the state, unless the circuit has opened since the call left."""
+        if attempt.openings != self._openings:
+            return
+        attempt.slow = now - attempt.begun > self._settings.slow_s
         if self._state is _State.PROBING:
-            self._state = _State.CLOSED
-            self._opened_in_a_row = 0
-            self._window.clear()
-            call.emit(Closed(call.hop))
-        slow = took > self._settings.slow_s
-        self._record(now, failed=False, slow=slow, why=f"{took:.1f} s for a reply", call=call)
-
-    def _record(self, now: float, *, failed: bool, slow: bool, why: str, call: Call) -> None:
-        self._window.record(now, failed=failed, slow=slow)
-        if self._state is _State.PROBING and failed:
-            self._open(now, why, call)
+            if failed or attempt.slow:
+                self._open(now, why, attempt.call)
+                return
+            self._close(now, attempt.call)
+        attempt.counted = self._window.record(now, failed=failed, slow=attempt.slow)
+        if not failed and not attempt.slow:
             return
         calls, failure_rate, slow_rate = self._window.rates(now)
         limits = self._settings
         unwell = failure_rate >= limits.failure_rate or slow_rate >= limits.slow_rate
-        if self._state is _State.CLOSED and calls >= limits.minimum_calls and unwell:
-            self._open(now, why, call)
+        if calls >= limits.minimum_calls and unwell:
+            self._open(now, why, attempt.call)
+
+    def _close(self, now: float, call: Call) -> None:
+        self._state, self._closed_at = _State.CLOSED, now
+        call.emit(Closed(call.hop))
 
     def _open(self, now: float, why: str, call: Call) -> None:
         if self._state is _State.OPEN and now < self._until:
             return
+        if self._state is _State.CLOSED and now - self._closed_at >= self._settings.window_s:
+            self._opened_in_a_row = 0
         seconds = min(self._settings.open_s * 2**self._opened_in_a_row, self._settings.open_cap_s)
         seconds *= self._random.uniform(0.8, 1.2)
         self._opened_in_a_row = min(self._opened_in_a_row + 1, 30)
+        self._openings += 1
         self._state, self._until, self._why = _State.OPEN, now + seconds, why
         self._window.clear()
         call.emit(Opened(call.hop, seconds, why))

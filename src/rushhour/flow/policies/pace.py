@@ -112,9 +112,10 @@ class Pace:
         self._upstream_s = 0.0
         self._gate = -math.inf
         self._timer: asyncio.TimerHandle | None = None
+        self._wants_room = False
         quota.attach(self)
         if room:
-            room.attach(self.serve)
+            room.attach(self._freed)
 
     async def __call__(self, request: Any, call: Call, inner: Hop[Any, Any]) -> Any:
         """Wait for a turn, then go; a 429 closes the gate and is raised for `Retry` to bring back."""
@@ -138,7 +139,8 @@ class Pace:
         def emit(event: Event) -> None:
             if isinstance(event, LimitsSeen):
                 self._quota.learn(event.limits, left, loop.time())
-                self.serve()
+                if self._queue:
+                    self.serve()
             call.emit(event)
 
         return emit
@@ -154,11 +156,7 @@ class Pace:
     def predict(self, cost: Cost, call: Call, now: float) -> float:
         """Seconds a call of this cost would wait, were it to join now: what the doors tell before anything is spent."""
         own = self._price(cost)
-        ahead = self._queue.ahead_of(call.tenant, own, call.lane) + self._promises.before(call.tenant, own)
-        wait = ahead + self._quota.price(cost) - self._quota.credit(max(now, self._gate))
-        if self._room and (self._queue or not self._room.free()):
-            wait = max(wait, ahead + self._room.pace())
-        return max(0.0, self._gate - now) + max(0.0, wait)
+        return self._wait_after(self._promises.before(call.tenant, own), cost, call, now)
 
     @contextmanager
     def promise(self, cost: Cost, call: Call) -> Iterator[None]:
@@ -179,6 +177,13 @@ class Pace:
         self._quota.take(cost, now)
         return True
 
+    def _wait_after(self, promised: float, cost: Cost, call: Call, now: float) -> float:
+        ahead = promised + self._queue.ahead_of(call.tenant, self._price(cost), call.lane)
+        wait = ahead + self._quota.price(cost) - self._quota.credit(max(now, self._gate))
+        if self._room and (self._queue or not self._room.free()):
+            wait = max(wait, ahead + self._room.pace())
+        return max(0.0, self._gate - now) + max(0.0, wait)
+
     def _price(self, cost: Cost) -> float:
         """Seconds that the hop is busy with a call of this cost, by whatever is scarcest."""
         return max(self._quota.price(cost), self._room.pace() if self._room else 0.0)
@@ -192,7 +197,8 @@ class Pace:
             call.emit(Admitted(call.hop, 0.0))
             return
         entry = self._join(request, cost, call, begun)
-        self.serve()
+        if self._queue.peek() is entry:
+            self.serve()
         try:
             await entry.item.go
         except asyncio.CancelledError:
@@ -212,7 +218,7 @@ class Pace:
             self._room.reserve()
 
     def _join(self, request: Any, cost: Cost, call: Call, now: float) -> Entry[_Waiting]:
-        eta = self.predict(cost, call, now)
+        eta = self._wait_after(0.0, cost, call, now)  # whoever joins goes before those who are only promised
         advice = eta * self._random.uniform(1.0, 1.1)
         if len(self._queue) >= self._settings.max_waiting:
             raise QueueFull(
@@ -247,9 +253,7 @@ class Pace:
     def serve(self) -> None:
         """Let everyone go whose turn it is, and set the timer for the next."""
         loop = asyncio.get_running_loop()
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
+        self._wants_room = False
         while True:
             now = loop.time()
             self._queue.newest_first = self._standing.standing(now)
@@ -264,14 +268,32 @@ class Pace:
                 waiting.cost = self._cost(waiting.request)
             pause = self._obstacle(waiting.cost, now)
             if pause > 0:
-                if math.isfinite(pause):
-                    self._timer = loop.call_at(now + max(pause, TICK_S), self.serve)
+                self._look_again(now + max(pause, TICK_S))
                 return
             self._admit(waiting.cost, now)
             self._standing.note(now, late=entry.deadline - now < self._upstream_s)
             waiting.taken = waiting.cost
             self._queue.pop()
             waiting.go.set_result(None)
+
+    def _look_again(self, due: float) -> None:
+        """Set the timer, unless it goes off before: one look too many costs less than setting it each time."""
+        if math.isinf(due):
+            self._wants_room = True
+            return
+        if self._timer:
+            if self._timer.when() <= due:
+                return
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_at(due, self._wake)
+
+    def _wake(self) -> None:
+        self._timer = None
+        self.serve()
+
+    def _freed(self) -> None:
+        if self._wants_room:
+            self.serve()
 
     def _turn_away(self, entry: Entry[_Waiting], now: float) -> None:
         self._queue.remove(entry)
@@ -282,7 +304,8 @@ class Pace:
     def _close_gate(self, cause: Throttled, left: Mark, call: Call) -> None:
         """Hold the hop until the advised time; the provider's bucket is empty then, so no burst follows."""
         now = asyncio.get_running_loop().time()
-        advised = self._settings.backoff_s if cause.retry_after is None else max(cause.retry_after, 0.0)
+        told = cause.retry_after
+        advised = self._settings.backoff_s if told is None or not math.isfinite(told) else max(told, 0.0)
         until = now + advised * self._random.uniform(1.0, 1.0 + self._settings.gate_jitter)
         self._quota.throttled(left, until, now)
         if until <= self._gate:

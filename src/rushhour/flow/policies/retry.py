@@ -4,7 +4,7 @@ A 429 goes back into the pacer at the advised time plus jitter, never earlier; w
 failures that may pass get full jitter ("Exponential Backoff And Jitter", AWS 2015) and spend a budget that success
 refills (botocore's retry quota), so that a failing upstream is not hit harder because it fails. A 429 and an open
 circuit spend no budget: the pacer's gate and the breaker already bound what they can cause, and rule 1 forbids
-surfacing them while there is time.
+surfacing them while there is time. Advice that nobody can have meant (negative, NaN, more than a week) is no advice.
 """
 
 from __future__ import annotations
@@ -17,6 +17,13 @@ from typing import Any
 
 from rushhour.errors import CircuitOpen, RetryBudgetSpent, RushhourError, Throttled
 from rushhour.flow.call import Call, Event, Hop
+
+LONGEST_ADVICE_S = 7 * 86_400.0
+"""A longer wait than this is a mistake of the sender's, not advice."""
+PATIENT_AFTER = 5
+"""So many attempts take advice as it is; after them the wait is as long as backoff was before, ..."""
+LONGEST_FLOOR_S = 1.0
+"""... up to this: an upstream that says "in a millisecond" for ever is asked about once a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,16 @@ class RetrySettings:
     budget: float = 500.0
     price: float = 14.0
     circuit_patience_s: float = math.inf
+
+    def __post_init__(self) -> None:
+        if not 0 < self.base_s <= self.cap_s < math.inf:
+            raise ValueError(
+                f"base_s is {self.base_s!r} and cap_s {self.cap_s!r}; both must be positive numbers of seconds, and "
+                "the base no longer than the cap"
+            )
+        for name in ("budget", "price", "circuit_patience_s"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; it must be 0 or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +93,17 @@ class Retry:
         return asyncio.get_running_loop().time() + wait >= call.deadline
 
     def _wait(self, cause: RushhourError, attempt: int) -> float:
-        backoff: float = min(self._settings.base_s * 2 ** min(attempt, 30), self._settings.cap_s)
-        if cause.retry_after is not None:
-            advised = max(cause.retry_after, 0.0)
-            return advised + self._random.uniform(0, 0.2 * advised) if advised else self._random.uniform(0, backoff)
+        backoff = self._backoff(attempt)
+        advised = _advice(cause)
+        if advised is not None:
+            floor = min(self._backoff(attempt - PATIENT_AFTER), LONGEST_FLOOR_S)
+            return max(advised + self._random.uniform(0, 0.2 * advised), self._random.uniform(floor / 2, floor))
         if isinstance(cause, Throttled):
             return backoff / 2 + self._random.uniform(0, backoff / 2)
         return self._random.uniform(0, backoff)
+
+    def _backoff(self, attempt: int) -> float:
+        return float(min(self._settings.base_s * 2.0 ** min(attempt, 30), self._settings.cap_s))
 
     def _spend(self, cause: RushhourError, call: Call) -> None:
         if isinstance(cause, Throttled | CircuitOpen):
@@ -97,3 +118,9 @@ class Retry:
     def _refill(self, attempt: int) -> None:
         credit = self._settings.price if attempt > 1 else 1.0
         self._budget = min(self._settings.budget, self._budget + credit)
+
+
+def _advice(cause: RushhourError) -> float | None:
+    """Return the seconds that the failure advises, if somebody can have meant them."""
+    seconds = cause.retry_after
+    return seconds if seconds is not None and 0 < seconds <= LONGEST_ADVICE_S else None

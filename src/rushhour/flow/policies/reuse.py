@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from rushhour.errors import DeadlineExceeded, Refusal
 from rushhour.flow.call import Call, Event, Hop
+from rushhour.flow.shared_tier import SharedTier
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +67,19 @@ class _Flight:
 class Reuse:
     """Answer equal requests with one call; `key` says what is equal, None means never reuse.
 
-    Not for streams: a stream has one reader. The call ends when the last one who waits for it leaves.
+    `shared` is asked after `cache`, once for all who wait for the same reply. Not for streams: a stream has one
+    reader. The call ends when the last one who waits for it leaves.
     """
 
-    def __init__(self, key: Callable[[Any, Call], Hashable | None], cache: Cache | None = None) -> None:
+    def __init__(
+        self,
+        key: Callable[[Any, Call], Hashable | None],
+        cache: Cache | None = None,
+        shared: SharedTier[Any] | None = None,
+    ) -> None:
         self._key = key
         self._cache = cache
+        self._shared = shared
         self._flights: dict[Hashable, _Flight] = {}
 
     async def __call__(self, request: Any, call: Call, inner: Hop[Any, Any]) -> Any:
@@ -85,12 +93,12 @@ class Reuse:
         while (flight := self._flights.get(key)) is not None:
             call.emit(Reused(call.hop, "in_flight"))
             try:
-                return await self._join(flight)
+                return await self._join(key, flight)
             except (DeadlineExceeded, Refusal):
                 # Whoever began it had less patience than we have.
                 if call.deadline <= asyncio.get_running_loop().time():
                     raise
-        return await self._join(self._depart(key, request, call, inner))
+        return await self._join(key, self._depart(key, request, call, inner))
 
     def _depart(self, key: Hashable, request: Any, call: Call, inner: Hop[Any, Any]) -> _Flight:
         flight = _Flight(asyncio.ensure_future(self._fly(key, request, call, inner)))
@@ -99,22 +107,35 @@ class Reuse:
         return flight
 
     async def _fly(self, key: Hashable, request: Any, call: Call, inner: Hop[Any, Any]) -> Any:
+        if self._shared is not None and (kept := await self._shared.get(key)) is not None:
+            call.emit(Reused(call.hop, "cache"))
+            self._keep(key, kept)
+            return kept
         reply = await inner(request, call)
-        if self._cache is not None:
-            self._cache.put(key, reply)
+        self._keep(key, reply)
+        if self._shared is not None:
+            self._shared.put(key, reply)
         return reply
 
+    def _keep(self, key: Hashable, reply: Any) -> None:
+        if self._cache is not None:
+            self._cache.put(key, reply)
+
     def _landed(self, key: Hashable, flight: _Flight, task: asyncio.Task[Any]) -> None:
-        if self._flights.get(key) is flight:
-            del self._flights[key]
+        self._forget(key, flight)
         if not task.cancelled():
             task.exception()  # seen: whoever still waits gets it, and nobody may be left to
 
-    async def _join(self, flight: _Flight) -> Any:
+    def _forget(self, key: Hashable, flight: _Flight) -> None:
+        if self._flights.get(key) is flight:
+            del self._flights[key]
+
+    async def _join(self, key: Hashable, flight: _Flight) -> Any:
         flight.waiting += 1
         try:
             return await asyncio.shield(flight.task)
         finally:
             flight.waiting -= 1
             if not flight.waiting and not flight.task.done():
+                self._forget(key, flight)  # at once: who comes now must not join what is being cancelled
                 flight.task.cancel()

@@ -1,0 +1,67 @@
+"""The engine: retrieval and generation, admitted by the generator's queue, with a memory of what it answered."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from rushhour.assemble.chat import Generator
+from rushhour.assemble.ground import Ground
+from rushhour.flow.admission import Admission
+from rushhour.flow.shared_tier import SharedTier
+from rushhour.hops.extractive import Extractive
+from rushhour.rag.answer import Answerer, AnswerSettings
+from rushhour.rag.answer_reuse import AnswerReuse
+from rushhour.rag.answers import KeptAnswer, KeptAnswers, decode_answer, encode_answer
+from rushhour.rag.contract import Ask
+from rushhour.rag.pressure import Pressure, PressureSettings
+from rushhour.rag.receipt import Price
+from rushhour.rag.retrieve import Retriever
+
+
+def engine(
+    retrieve: Retriever, generator: Generator, embedder: str, prices: Mapping[str, Price], ground: Ground
+) -> Ask:
+    """Return what every door asks; `embedder` names what questions are embedded with, `prices` are its own."""
+    settings = ground.settings
+    reduce = PressureSettings() if settings.queue.reduce else PressureSettings(tolerated=math.inf)
+    kept = _kept(retrieve, generator, embedder, ground) if settings.answers.reuse else None
+    answerer = Answerer(
+        retrieve,
+        generator.hop,
+        generator.model,
+        {**prices, **generator.prices},
+        AnswerSettings(max_tokens=settings.chat.max_tokens),
+        pressure=Pressure(Admission(*generator.queues), generator.cost, reduce),
+        kept=kept,
+        last_resort=None if settings.chat.provider == "extractive" else Extractive(),
+    )
+    if kept is None:
+        return answerer
+    reuse = AnswerReuse(answerer, kept)
+    ground.closing.push_async_callback(reuse.aclose)
+    return reuse
+
+
+def _kept(retrieve: Retriever, generator: Generator, embedder: str, ground: Ground) -> KeptAnswers:
+    """Keep answers by everything that shapes them."""
+    settings = ground.settings
+    chat, retrieval = settings.chat, settings.retrieval
+    shaped_by = (
+        chat.provider, chat.base_url, generator.model, chat.max_tokens,
+        embedder, retrieval.top_k, retrieval.candidates, retrieval.context_tokens,
+    )  # fmt: skip
+    shared: SharedTier[KeptAnswer] | None = None
+    if ground.ledger is not None:
+        shared = SharedTier(
+            ground.ledger.cache("answer"),
+            lambda key: b"answer:" + key if isinstance(key, bytes) else repr(key).encode(),
+            encode_answer,
+            decode_answer,
+            settings.answers.keep_s,
+            hop="answer",
+            watch=ground.watch,
+        )
+        ground.closing.push_async_callback(shared.aclose)
+    answers = settings.answers
+    return KeptAnswers(retrieve.edition, "|".join(map(str, shaped_by)), answers.cache, answers.ttl_s, shared)

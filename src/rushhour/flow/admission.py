@@ -1,0 +1,94 @@
+"""End-to-end admission: ask the last queue before anything is spent on the way to it (rule 4).
+
+A request that goes through several hops waits longest at the scarcest, and that is usually the last. Whoever would
+not get through it in time is refused at the first door, before an earlier hop's quota is spent. Those who were let in
+and have not yet reached the last queue count in what it predicts, for each of them holds a promise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from rushhour.errors import WouldMissDeadline
+from rushhour.flow.call import Call
+from rushhour.flow.ledger.contract import Cost
+
+
+class Waiting(Protocol):
+    """A queue as those see it who are not in it yet; `flow.policies.pace.Pace` is one."""
+
+    def predict(self, cost: Cost, call: Call, now: float) -> float:
+        """Seconds a call of this cost would wait, were it to join now."""
+        ...
+
+    def promise(self, cost: Cost, call: Call) -> AbstractContextManager[None]:
+        """Count a call that will join soon in what `predict` tells others, until the block ends."""
+        ...
+
+
+class Recent:
+    """The mean of recent samples, each weighing less than the one after it (exponentially weighted)."""
+
+    def __init__(self, weight: float = 0.1) -> None:
+        self._weight = weight
+        self._known = False
+        self.value = 0.0
+
+    def add(self, sample: float) -> None:
+        """Take a sample in; the first one counts whole."""
+        self.value += (sample - self.value) * (self._weight if self._known else 1.0)
+        self._known = True
+
+
+class Admission:
+    """Lets in whoever can get through one of the `queues` in time; they are asked in the order of preference.
+
+    To the predicted wait come the recent times until a call joins the queue and from leaving it to the first word,
+    learned from `prepared` and `answered`. While a call is prepared the queue moves on, so the sum errs on the side of
+    refusing, but only where enough others wait to use the limit up. A queue without a wait lets everybody in: without
+    anybody served, nothing could be learned.
+    """
+
+    def __init__(self, *queues: Waiting, rng: random.Random | None = None) -> None:
+        if not queues:
+            raise ValueError("admission needs at least one queue to ask")
+        self._queues = queues
+        self._random = rng or random.Random()
+        self._before = Recent()
+        self._after = Recent()
+
+    def wait(self, cost: Cost, call: Call) -> float:
+        """Seconds that a call of this cost would wait in the preferred queue."""
+        return self._queues[0].predict(cost, call, asyncio.get_running_loop().time())
+
+    def enter(self, cost: Cost, call: Call) -> AbstractContextManager[None]:
+        """Promise the call a place, to be held until it joins the queue.
+
+        Raises WouldMissDeadline with the time after which the shortest queue will have drained.
+        """
+        now = asyncio.get_running_loop().time()
+        besides = self._before.value + self._after.value
+        waits = []
+        for queue in self._queues:
+            wait = queue.predict(cost, call, now)
+            if wait <= 0 or now + wait + besides <= call.deadline:
+                return queue.promise(cost, call)
+            waits.append(wait)
+        wait = min(waits)
+        advice = wait * self._random.uniform(1.0, 1.1)
+        raise WouldMissDeadline(
+            f"The first words would come in about {wait + besides:.1f} s and the request's deadline is in "
+            f"{call.deadline - now:.1f} s; come back in {advice:.1f} s or allow a longer timeout.",
+            retry_after=advice,
+        )
+
+    def prepared(self, seconds: float) -> None:
+        """Learn how long a call takes until it joins the queue."""
+        self._before.add(seconds)
+
+    def answered(self, seconds: float) -> None:
+        """Learn how long the first word takes once the queue is left."""
+        self._after.add(seconds)

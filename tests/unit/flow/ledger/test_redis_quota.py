@@ -1,0 +1,437 @@
+"""Replicas that share a limit, on virtual time and a fake Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rushhour.errors import Throttled
+from rushhour.flow.allowance import Allowance, LimitHeaders
+from rushhour.flow.call import Call, Event, stack
+from rushhour.flow.ledger.contract import Cost, Mark
+from rushhour.flow.ledger.lease_call import LEASE_S
+from rushhour.flow.ledger.limits import Limits
+from rushhour.flow.ledger.redis_ledger import LedgerBack, LedgerLost, RedisLedger
+from rushhour.flow.policies.pace import Pace, PaceSettings
+from rushhour.testing import Scripted, run_virtual
+
+SHARED = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def fullest(sent: list[tuple[float, float]], rate: float) -> float:
+    """Most seconds of the limit that a bucket ever held of what was sent: (time, units)."""
+    tat, worst = float("-inf"), 0.0
+    for at, units in sorted(sent):
+        tat = max(tat, at) + units / rate
+        worst = max(worst, tat - at)
+    return worst
+
+
+class Replica:
+    """One process: a ledger and a paced hop."""
+
+    def __init__(self, ledger: RedisLedger, limits: Limits, tokens: float = 0.0) -> None:
+        self.ledger = ledger
+        self.quota = ledger.quota("chat", limits)
+        self.hop = Scripted("ok", forever=True)
+        settings = PaceSettings(gate_jitter=0.0, max_waiting=100_000)
+        self.paced = Pace(self.quota, lambda request: Cost(1, request or tokens), settings=settings)
+        self.asked = stack(self.hop, self.paced)
+
+    def send(self, count: int, tokens: float = 0.0) -> list[asyncio.Future[Any]]:
+        """Send so many calls at once."""
+        return [asyncio.ensure_future(self.asked(tokens, Call())) for _ in range(count)]
+
+    @property
+    def sent(self) -> list[tuple[float, float]]:
+        """When what left."""
+        return [(at, 1.0) for at in self.hop.asked_at]
+
+
+async def replicas(server: Any, count: int, limits: Limits, watch: Any = None) -> list[Replica]:
+    """Several processes on one server."""
+    more = {"watch": watch} if watch else {}
+    return [Replica(await server.ledger(f"replica-{n}", **more), limits) for n in range(count)]
+
+
+async def leave(group: Sequence[Replica], tasks: Sequence[asyncio.Future[Any]] = ()) -> None:
+    """Cancel what still waits, and close these ledgers."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.gather(*(replica.ledger.aclose() for replica in group))
+
+
+async def end(group: Sequence[Replica], tasks: Sequence[asyncio.Future[Any]] = ()) -> None:
+    """Close the last ledgers; no task may be left."""
+    await leave(group, tasks)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_replicas_use_the_whole_limit_and_no_more(fake_redis: ModuleType) -> None:
+    """Four replicas under full load: 20 seconds at 50/s, all slots used, the bucket never too full, few round trips."""
+    server = fake_redis.FakeRedis()
+    group = await replicas(server, 4, Limits(3000, None, burst_s=1, use=1.0))
+    began = asyncio.get_running_loop().time()
+    tasks = [task for replica in group for task in replica.send(1000)]
+
+    await asyncio.sleep(20)
+
+    sent = [one for replica in group for one in replica.sent]
+    assert fullest(sent, 50) <= 1.0
+    assert 0.99 * 20 * 50 <= len([at for at, _ in sent if at - began <= 20]) <= 21 * 50
+    assert min(len(replica.sent) for replica in group) > 0.9 * 250
+    assert sum(replica.ledger.round_trips for replica in group) < len(sent) / 10
+    await end(group, tasks)
+
+
+@SHARED
+@given(
+    seed=st.integers(0, 10_000),
+    count=st.integers(1, 4),
+    rpm=st.sampled_from([30.0, 600.0, 6000.0]),
+    tpm=st.sampled_from([None, 6_000.0, 100_000.0]),
+    burst_s=st.sampled_from([0.1, 1.0, 10.0]),
+    latency=st.sampled_from([0.0001, 0.002, 0.02]),
+)
+def test_over_any_window_all_replicas_stay_within_the_limit(
+    fake_redis: ModuleType,
+    seed: int,
+    count: int,
+    rpm: float,
+    tpm: float | None,
+    burst_s: float,
+    latency: float,
+) -> None:
+    """Random loads and callers who leave: never above burst + rate·w, or one call where that is more than the burst.
+
+    The slack is what is unknown of the server's clock, a round trip. A bucket shallower than a lease may be overfilled
+    by one that went back while others' places lay behind it.
+    """
+    drawn = random.Random(seed)
+
+    async def scene() -> None:
+        server = fake_redis.FakeRedis(latency)
+        group = [Replica(await server.ledger(f"replica-{n}"), Limits(rpm, tpm, burst_s, use=1.0)) for n in range(count)]
+        tasks: list[asyncio.Future[Any]] = []
+        for _ in range(60):
+            tokens = drawn.choice([10.0, 100.0, 700.0])
+            tasks += drawn.choice(group).send(drawn.choice([1, 1, 3, 20]), tokens)
+            if drawn.random() < 0.1:
+                tasks[drawn.randrange(len(tasks))].cancel()
+            await asyncio.sleep(drawn.expovariate(10))
+        sent = [at for replica in group for at in replica.hop.asked_at]
+        tokens_sent = [
+            (at, tokens)
+            for replica in group
+            for at, tokens in zip(replica.hop.asked_at, replica.hop.requests, strict=True)
+        ]
+        await end(group, tasks)
+        slack = 2 * latency + (0.001 if burst_s >= 2 * LEASE_S else LEASE_S)
+        assert fullest([(at, 1.0) for at in sent], rpm / 60) <= max(burst_s, 60 / rpm) + slack
+        if tpm:
+            assert fullest(tokens_sent, tpm / 60) <= max(burst_s, 700 * 60 / tpm) + slack
+
+    run_virtual(scene())
+
+
+async def test_an_unused_lease_goes_back(fake_redis: ModuleType) -> None:
+    """Half a second after the last demand, others can have it: the shared place is where the calls sent have put it."""
+    server = fake_redis.FakeRedis()
+    one, two = await replicas(server, 2, Limits(60, None, burst_s=60, use=1.0))
+    tasks = one.send(70)
+    await asyncio.sleep(0.2)
+    for task in tasks:
+        task.cancel()
+    await asyncio.sleep(2 * LEASE_S + 0.1)
+
+    sent = len(one.sent)
+    state = server.lua.state["{test}:quota:chat"]
+    assert one.quota.held() == 0
+    assert state["requests"] - server.now() == pytest.approx(sent - asyncio.get_running_loop().time(), abs=1.0)
+    await end([one, two], tasks)
+
+
+async def test_closing_returns_what_is_held(fake_redis: ModuleType) -> None:
+    """A replica that ends leaves nothing debited that it did not send, and is no longer counted."""
+    server = fake_redis.FakeRedis()
+    one, two = await replicas(server, 2, Limits(60, None, burst_s=60, use=1.0))
+    tasks = one.send(20)
+    await asyncio.sleep(0.01)
+    await one.ledger.aclose()
+
+    state = server.lua.state["{test}:quota:chat"]
+    assert state["requests"] - server.now() == pytest.approx(len(one.sent), abs=0.1)
+    assert list(server.lua.seen["{test}:replicas"]) == ["replica-1"]
+    for task in tasks:
+        task.cancel()
+    await end([two], tasks)
+
+
+async def test_a_429_of_one_replica_stops_the_others(fake_redis: ModuleType) -> None:
+    """They hear it with their next lease, and nobody has burst credit when the gate opens."""
+    server = fake_redis.FakeRedis()
+    one, two = await replicas(server, 2, Limits(600, None, burst_s=30, use=1.0))
+    one.hop = Scripted(Throttled(retry_after=5), "ok", forever=True)
+    with pytest.raises(Throttled):
+        await stack(one.hop, one.paced)(None, Call())
+    await asyncio.sleep(0.1)
+
+    tasks = two.send(40)
+    await asyncio.sleep(8)
+
+    assert min(two.hop.asked_at) >= 5
+    assert len(two.sent) == pytest.approx((8.1 - 5) * 10, abs=2)
+    await end([one, two], tasks)
+
+
+async def test_redis_lost_means_an_equal_share_within_a_tenth_of_a_second(fake_redis: ModuleType) -> None:
+    """Four replicas whose Redis falls silent go on at a quarter of the limit each, without burst and without errors."""
+    seen: list[Event] = []
+    server = fake_redis.FakeRedis()
+    loop = asyncio.get_running_loop()
+    group = await replicas(server, 4, Limits(600, None, burst_s=60, use=1.0), seen.append)
+    await asyncio.sleep(3)  # everybody has heard of everybody
+    tasks = [task for replica in group for task in replica.send(200)]
+    await asyncio.sleep(0.5)
+    server.silent = True
+    lost_at = loop.time()
+    before = sum(len(replica.sent) for replica in group)
+
+    tasks += [task for replica in group for task in replica.send(300)]
+    await asyncio.sleep(20)
+
+    lost = [event for event in seen if isinstance(event, LedgerLost)]
+    assert [event.replicas for event in lost] == [4] * 4
+    after = sorted(at for replica in group for at in replica.hop.asked_at if at > lost_at + 1.5)
+    assert len(after) == pytest.approx(10 * 18.5, rel=0.03)
+    assert fullest([(at, 1.0) for at in after], 10) <= 0.6
+    assert before > 500
+    await end(group, tasks)
+
+
+async def test_lost_within_100_ms_of_the_first_call_without_an_answer(fake_redis: ModuleType) -> None:
+    """A call that comes when Redis has fallen silent is on its way by this replica's own bucket, not hung."""
+    seen: list[tuple[float, Event]] = []
+    loop = asyncio.get_running_loop()
+    server = fake_redis.FakeRedis()
+    (one,) = await replicas(server, 1, Limits(60_000, None, burst_s=1), lambda event: seen.append((loop.time(), event)))
+    server.silent = True
+    began = loop.time()
+
+    await one.asked(None, Call())
+
+    assert one.sent[0][0] - began <= 0.2
+    assert [at - began <= 0.1 for at, event in seen if isinstance(event, LedgerLost)] == [True]
+    await end([one])
+
+
+async def test_a_lost_redis_costs_nothing_a_call(fake_redis: ModuleType) -> None:
+    """While the circuit is open no call is tried on it."""
+    server = fake_redis.FakeRedis()
+    (one,) = await replicas(server, 1, Limits(6000, None, burst_s=1))
+    server.silent = True
+    await asyncio.gather(*one.send(50))
+    trips = one.ledger.round_trips
+
+    await asyncio.gather(*one.send(500))
+
+    assert one.ledger.round_trips == trips
+    await end([one])
+
+
+@pytest.mark.parametrize("forgets", [True, False])
+async def test_redis_back_means_shared_again_without_a_second_burst(fake_redis: ModuleType, forgets: bool) -> None:
+    """After ten seconds without Redis, restarted empty or not, all together stay within bucket and rate."""
+    seen: list[Event] = []
+    server = fake_redis.FakeRedis()
+    group = await replicas(server, 4, Limits(600, None, burst_s=10, use=1.0), seen.append)
+    await asyncio.sleep(3)
+    tasks = [task for replica in group for task in replica.send(400)]
+    await asyncio.sleep(5)
+    server.up = False
+    await asyncio.sleep(10)
+    if forgets:
+        server.restart_empty()
+    server.up = True
+    back_at = asyncio.get_running_loop().time()
+    await asyncio.sleep(20)
+
+    sent = [one for replica in group for one in replica.sent]
+    assert len([event for event in seen if isinstance(event, LedgerBack)]) == 4
+    assert fullest(sent, 10) <= 10 + 0.6
+    late = [at for at, _ in sent if at > back_at + 3]
+    assert len(late) == pytest.approx(170, rel=0.04)
+    await end(group, tasks)
+
+
+async def test_what_a_cut_off_replica_spent_is_debited_when_it_is_back(fake_redis: ModuleType) -> None:
+    """One of two loses Redis for 20 seconds and spends its half; the other was not told, so both pay for it then."""
+    server = fake_redis.FakeRedis()
+    limits = Limits(600, None, burst_s=60, use=1.0)
+    one, two = await replicas(server, 2, limits)
+    await asyncio.sleep(3)
+    await asyncio.gather(*two.send(200))
+    server.cut_off.add("replica-0")
+    tasks = one.send(101)
+    await asyncio.sleep(10)
+    await asyncio.gather(*two.send(1))  # somebody is connected: what refills is no secret
+    await asyncio.sleep(10)
+    level = server.lua.state["{test}:quota:chat"]["requests"]
+    spent = len(one.sent)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+    await asyncio.gather(*two.send(1))
+    server.cut_off.clear()
+    await asyncio.sleep(2)
+
+    debited = server.lua.state["{test}:quota:chat"]["requests"] - max(level, server.now() - 2)
+    assert spent == pytest.approx(100, abs=2)
+    assert debited == pytest.approx(spent / 10, rel=0.1)
+    await end([one, two])
+
+
+async def test_down_at_the_start_is_a_fallback(fake_redis: ModuleType) -> None:
+    """The expected number of replicas is assumed; the quota works, and shares as soon as Redis is there."""
+    seen: list[Event] = []
+    server = fake_redis.FakeRedis()
+    server.up = False
+    one = Replica(await server.ledger("one", expected=4, watch=seen.append), Limits(600, None, burst_s=10, use=1.0))
+    tasks = one.send(200)
+    await asyncio.sleep(10)
+
+    assert [event.replicas for event in seen if isinstance(event, LedgerLost)] == [4]
+    assert len(one.sent) == pytest.approx(25, abs=2)
+    server.up = True
+    await asyncio.sleep(10)
+    assert len(one.sent) > 100
+    await end([one], tasks)
+
+
+async def test_what_the_provider_says_is_left_lowers_the_shared_level(fake_redis: ModuleType) -> None:
+    """Somebody else uses the account: `remaining` told to one replica holds for the other too."""
+    server = fake_redis.FakeRedis()
+    one, two = await replicas(server, 2, Limits(600, None, burst_s=60, use=1.0))
+    await one.asked(None, Call())
+    now = asyncio.get_running_loop().time()
+    told = LimitHeaders(requests=Allowance(limit=600, remaining=5, reset_s=59.5))
+    one.quota.learn(told, one.quota.mark(now), now)
+    await asyncio.sleep(LEASE_S)
+    await one.asked(None, Call())
+
+    tasks = two.send(100)
+    await asyncio.sleep(1)
+
+    assert len(two.sent) <= 5 + 0.6 * 10 + 10
+    await end([one, two], tasks)
+
+
+async def test_older_news_and_other_limits_are_not_believed(fake_redis: ModuleType) -> None:
+    """A slower reply, or one about another limit, changes nothing."""
+    server = fake_redis.FakeRedis()
+    (one,) = await replicas(server, 1, Limits(600, None, burst_s=60, use=1.0))
+    await asyncio.sleep(1)
+    now = asyncio.get_running_loop().time()
+    one.quota.learn(LimitHeaders(requests=Allowance(limit=50, remaining=0)), Mark(now, 0, 0), now)
+    one.quota.learn(LimitHeaders(requests=Allowance(limit=600, remaining=0)), Mark(now - 0.5, 0, 0), now)
+
+    tasks = one.send(500)
+    await asyncio.sleep(0.5)
+
+    assert len(one.sent) == 500
+    await end([one], tasks)
+
+
+async def test_predictions_know_that_others_take_their_part(fake_redis: ModuleType) -> None:
+    """Under four replicas' full load a call costs about four times as much as alone; alone it costs its own time."""
+    server = fake_redis.FakeRedis()
+    group = await replicas(server, 4, Limits(600, None, burst_s=1, use=1.0))
+    assert group[0].quota.price(Cost(1)) == pytest.approx(0.1)
+    tasks = [task for replica in group for task in replica.send(400)]
+    await asyncio.sleep(10)
+
+    assert group[0].quota.price(Cost(1)) == pytest.approx(0.4, rel=0.2)
+    await leave(group[1:], tasks)
+    tasks = group[0].send(100)
+    await asyncio.sleep(8)
+    assert group[0].quota.price(Cost(1)) == pytest.approx(0.1, rel=0.1)
+    await end(group[:1], tasks)
+
+
+async def test_a_token_price_of_more_than_the_bucket_still_goes(fake_redis: ModuleType) -> None:
+    """A call larger than the burst goes alone when the bucket is full, and is waited for by whoever comes next."""
+    server = fake_redis.FakeRedis()
+    one, two = await replicas(server, 2, Limits(None, 6000, burst_s=1, use=1.0))
+
+    await asyncio.gather(*one.send(2, tokens=500), *two.send(2, tokens=500))
+
+    at = sorted(one.hop.asked_at + two.hop.asked_at)
+    assert [later - earlier for earlier, later in itertools.pairwise(at)] == pytest.approx([5] * 3, abs=0.1)
+    await end([one, two])
+
+
+async def test_without_limits_nothing_is_shared_and_nothing_asked(fake_redis: ModuleType) -> None:
+    """No round trip, no wait, no price, and a 429 closes only this replica's own gate."""
+    server = fake_redis.FakeRedis()
+    (one,) = await replicas(server, 1, Limits(None, None))
+    trips = one.ledger.round_trips
+
+    await asyncio.gather(*one.send(100, tokens=50))
+
+    now = asyncio.get_running_loop().time()
+    assert one.quota.price(Cost(1, 100)) == 0
+    assert one.quota.credit(now) == float("inf")
+    one.quota.throttled(one.quota.mark(now), now + 5, now)
+    assert one.quota.wait(Cost(), now) == 0
+    assert one.ledger.round_trips == trips
+    await end([one])
+
+
+@pytest.mark.parametrize("hours", [-1.0, 1.0])
+async def test_a_server_clock_that_jumps_stops_nobody(fake_redis: ModuleType, hours: float) -> None:
+    """Set back an hour, times kept go back with it; set forth, at worst the bucket counts as full once."""
+    server = fake_redis.FakeRedis()
+    group = await replicas(server, 2, Limits(600, None, burst_s=2, use=1.0))
+    tasks = [task for replica in group for task in replica.send(300)]
+    await asyncio.sleep(5)
+    server.clock_set = hours * 3600
+    jumped_at = asyncio.get_running_loop().time()
+    await asyncio.sleep(10)
+
+    after = [at for replica in group for at, _ in replica.sent if at > jumped_at]
+    assert 0.95 * 100 <= len(after) <= 100 + 2 * 10 + 5
+    await end(group, tasks)
+
+
+async def test_idle_replicas_are_counted(fake_redis: ModuleType) -> None:
+    """A replica that sends nothing beats, so that a lost Redis never lets the others take its share for nothing."""
+    server = fake_redis.FakeRedis()
+    group = await replicas(server, 3, Limits(600, None))
+
+    await asyncio.sleep(30)
+
+    assert [replica.ledger.living() for replica in group] == [3, 3, 3]
+    await leave(group[2:])
+    await asyncio.sleep(5)
+    assert group[0].ledger.living() == 2
+    await end(group[:2])
+
+
+async def test_one_quota_one_pacer(fake_redis: ModuleType) -> None:
+    """Two hops under one name would count each other's waiting calls as their own."""
+    ledger = await fake_redis.FakeRedis().ledger()
+    ledger.quota("chat", Limits(60))
+
+    with pytest.raises(ValueError, match="'chat' is in use"):
+        ledger.quota("chat", Limits(60))
+    await ledger.aclose()
