@@ -96,6 +96,11 @@ class Child:
         assert self._process.stdin is not None  # noqa: S101  # `running` always gives it a pipe
         self._process.stdin.write(b"go\n")
 
+    def let_go(self) -> None:
+        """Close its input, which tells a child on the leash that nobody needs it any more."""
+        assert self._process.stdin is not None  # noqa: S101  # `running` always gives it a pipe
+        self._process.stdin.close()
+
     def measured(self) -> AbstractAsyncContextManager[Measured]:
         """Measure CPU and memory, its children's too, while the block runs."""
         return measuring(self._family)

@@ -120,6 +120,11 @@ class Provider:
         order = {"fault": fault, "surface": surface, "for_s": min(for_s, _FOR_EVER_S), "share": share}
         await self._ask("POST", "/_sim/faults", order if factor is None else order | {"factor": factor})
 
+    async def faults(self) -> dict[str, Any]:
+        """Return the faults there are, and those that each API was told."""
+        told: dict[str, Any] = await self._ask("GET", "/_sim/faults")
+        return told
+
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[Watched]:
         """Measure the simulator itself while the block runs: its process, and how long it lets a caller wait."""
@@ -136,7 +141,7 @@ class Provider:
         loop = asyncio.get_running_loop()
         while True:
             asked = loop.time()
-            await self._ask("GET", "/_sim/faults")
+            await self.faults()
             waits.append(loop.time() - asked)
             await asyncio.sleep(_PROBE_EVERY_S)
 

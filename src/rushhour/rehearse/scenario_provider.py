@@ -76,7 +76,7 @@ def _overrides(changes: Mapping[str, Any], where: str = "") -> Iterator[str]:
     """Flatten tables to `chat.rpm=500`, as the simulator's command line takes them."""
     for key, value in changes.items():
         path = f"{where}.{key}" if where else key
-        if isinstance(value, Mapping) and key not in _WHOLE:
+        if isinstance(value, Mapping) and value and key not in _WHOLE:
             yield from _overrides(value, path)
         else:
             yield f"{path}={_toml(value)}"

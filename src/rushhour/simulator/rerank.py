@@ -17,7 +17,7 @@ import msgspec
 
 from rushhour.simulator.exchange import Handler, Reply, Visit, json_reply
 from rushhour.simulator.limiter import Bucket
-from rushhour.simulator.profiles import RerankProfile
+from rushhour.simulator.profiles import ModelLimits, RerankProfile
 from rushhour.simulator.relevance import Relevance
 from rushhour.simulator.tokens import CHARACTERS_PER_TOKEN, count
 
@@ -153,7 +153,11 @@ class Rerank:
 
     def _pace(self, visit: Visit, model: str) -> Reply | None:
         now = asyncio.get_running_loop().time()
-        bucket = self._buckets.setdefault(model, Bucket(self._profile.rpm, self._profile.burst_s))
+        bucket = self._buckets.get(model)
+        if bucket is None:
+            own = self._profile.models.get(model, ModelLimits())
+            rpm, burst_s = own.rpm or self._profile.rpm, own.burst_s or self._profile.burst_s
+            bucket = self._buckets[model] = Bucket(rpm, burst_s)
         if bucket.fits(1, now):
             bucket.take(1, now)
             return None

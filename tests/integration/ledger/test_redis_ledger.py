@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -274,6 +275,15 @@ async def test_a_bad_url_is_a_clear_error(url: str, words: str) -> None:
     """Before anything is connected, with an example of a good one."""
     with pytest.raises(SettingsError, match=words):
         await RedisLedger.open(url)
+
+
+async def test_a_missing_client_library_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis is an extra: whoever sets a URL without it is told what to install."""
+    monkeypatch.delitem(sys.modules, "rushhour.flow.ledger.redis_connection")
+    monkeypatch.setitem(sys.modules, "redis.asyncio.connection", None)
+
+    with pytest.raises(SettingsError, match=r"pip install 'rushhour\[redis\]'"):
+        await RedisLedger.open("redis://127.0.0.1")
 
 
 async def test_a_database_that_does_not_exist_is_a_clear_error(valkey: Any) -> None:

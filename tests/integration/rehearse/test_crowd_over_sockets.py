@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from rushhour.rehearse.crowd import Target, Visited, visit_all
+from rushhour.rehearse.crowd import Visited, visit_all
 from rushhour.rehearse.judge import Outcome
-from rushhour.rehearse.visits import Visit
+from rushhour.rehearse.processes import running
+from rushhour.rehearse.reply import Target
+from rushhour.rehearse.visits import Visit, write_visits
 
 GOLD = "The quick pipeline answers every single question that it is asked."
+_SEEN = web.AppKey("seen", list[str])
 Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -57,6 +63,30 @@ async def _refusal(_request: web.Request) -> web.StreamResponse:
     return web.json_response({"error": {"code": "overloaded"}}, status=429, headers={"retry-after": "2"})
 
 
+async def _first_refused(request: web.Request) -> web.StreamResponse:
+    seen = request.app[_SEEN]
+    seen.append(request.headers["authorization"])
+    if len(seen) > 1:
+        return await _right(request)
+    return web.json_response(
+        {"error": {"code": "overloaded"}}, status=429, headers={"retry-after": "1", "retry-after-ms": "20"}
+    )
+
+
+async def _always_refused(_request: web.Request) -> web.StreamResponse:
+    return web.json_response({"error": {"code": "overloaded"}}, status=429, headers={"retry-after-ms": "5"})
+
+
+async def _come_next_week(_request: web.Request) -> web.StreamResponse:
+    return web.json_response({"error": {"code": "overloaded"}}, status=429, headers={"retry-after": "604800"})
+
+
+async def _quoted(request: web.Request) -> web.StreamResponse:
+    closing = {"choices": [{"delta": {}, "finish_reason": "stop"}], "rushhour": {"degraded": ["extractive"]}}
+    event = b"data: " + json.dumps(closing).encode() + b"\n\n"
+    return await _stream(request, _event(GOLD), event, b"data: [DONE]\n\n")
+
+
 async def _handed_on(_request: web.Request) -> web.StreamResponse:
     return web.json_response({"error": {"code": "rate_limit_exceeded"}}, status=500)
 
@@ -81,16 +111,29 @@ async def _hang(request: web.Request) -> web.StreamResponse:
 async def base_url() -> AsyncIterator[str]:
     """Serve each script under a path of its own."""
     app = web.Application()
-    for script in (_right, _wrong, _no_done, _no_finish, _error_inside, _refusal, _handed_on, _page, _reset, _hang):
+    app[_SEEN] = []
+    scripts = (
+        _right, _wrong, _no_done, _no_finish, _error_inside, _refusal, _handed_on, _page, _reset, _hang,
+        _first_refused, _always_refused, _come_next_week, _quoted,
+    )  # fmt: skip
+    for script in scripts:
         app.router.add_post(f"/{script.__name__}/chat/completions", script)
     async with TestServer(app) as server:
         yield str(server.make_url("/")).rstrip("/")
 
 
-async def _ask(url: str, *, users: int = 1, patience_s: float = 20.0, at_once: int | None = None) -> list[Visited]:
+async def _ask(
+    url: str,
+    *,
+    users: int = 1,
+    patience_s: float = 20.0,
+    at_once: int | None = None,
+    obeys: bool = False,
+    key: str = "",
+) -> list[Visited]:
     seen: list[Visited] = []
-    visits = [Visit(user, 0.0, "What about it?", GOLD) for user in range(users)]
-    await visit_all(Target(url, "m", "key", patience_s, at_once), visits, seen.append)
+    visits = [Visit(user, 0.0, "What about it?", GOLD, "acme", key) for user in range(users)]
+    await visit_all(Target(url, "m", "key", patience_s, at_once, obeys=obeys), visits, seen.append)
     return seen
 
 
@@ -113,6 +156,73 @@ async def test_each_end_of_a_visit_is_told(base_url: str, script: Serve, outcome
     (visit,) = await _ask(f"{base_url}/{script.__name__}")
 
     assert (visit.outcome, visit.kind) == (outcome, kind)
+
+
+async def test_who_obeys_a_refusal_is_served_later(base_url: str) -> None:
+    """The second visit counts, from the first arrival on; that there was a first is told."""
+    (visit,) = await _ask(f"{base_url}/_first_refused", obeys=True)
+
+    assert (visit.outcome, visit.returned, visit.advised_s) == (Outcome.ANSWERED, True, 0.02)
+    assert visit.refused_s is not None
+    assert visit.done_s >= visit.refused_s + 0.02
+    assert visit.first_s is not None
+    assert visit.first_s > visit.refused_s
+    assert visit.tenant == "acme"
+
+
+async def test_who_is_refused_again_has_come_in_vain(base_url: str) -> None:
+    """Nobody comes a third time."""
+    (visit,) = await _ask(f"{base_url}/_always_refused", obeys=True)
+
+    assert (visit.outcome, visit.returned) == (Outcome.REFUSED, True)
+
+
+@pytest.mark.parametrize(("script", "obeys"), [(_first_refused, False), (_come_next_week, True)])
+async def test_not_everybody_comes_again(base_url: str, script: Serve, obeys: bool) -> None:
+    """Not who does not obey, and not who would have to wait for a week."""
+    (visit,) = await _ask(f"{base_url}/{script.__name__}", obeys=obeys)
+
+    assert (visit.outcome, visit.returned) == (Outcome.REFUSED, False)
+    assert visit.refused_s is not None
+
+
+async def test_a_tenant_sends_its_own_key() -> None:
+    """And who has none sends that of all."""
+    seen: list[str] = []
+
+    async def note(request: web.Request) -> web.StreamResponse:
+        seen.append(request.headers["authorization"])
+        return await _right(request)
+
+    app = web.Application()
+    app.router.add_post("/chat/completions", note)
+    async with TestServer(app) as server:
+        await _ask(str(server.make_url("/")).rstrip("/"), key="sesame")
+        await _ask(str(server.make_url("/")).rstrip("/"))
+
+    assert seen == ["Bearer sesame", "Bearer key"]
+
+
+async def test_an_answer_tells_what_it_lacks(base_url: str) -> None:
+    """A degraded answer is right all the same, and is counted as degraded."""
+    (visit,) = await _ask(f"{base_url}/_quoted")
+
+    assert (visit.outcome, visit.degraded) == (Outcome.ANSWERED, ("extractive",))
+
+
+async def test_a_crowd_ends_with_whoever_started_it(base_url: str, tmp_path: Path) -> None:
+    """A crowd in the middle of its visits does not outlive the pipe on its input."""
+    write_visits(tmp_path / "plan.json", [Visit(0, 0.0, "?", GOLD), Visit(1, 3_600.0, "?", GOLD)])
+    argv = [
+        sys.executable, "-m", "rushhour.rehearse.crowd", "--base-url", f"{base_url}/_right", "--model", "m",
+        "--plan", str(tmp_path / "plan.json"),
+    ]  # fmt: skip
+    async with running("crowd", argv, os.environ, tmp_path) as crowd:
+        await crowd.ready_line(30)
+        crowd.go()
+        assert b"answered" in await crowd.line()
+        crowd.let_go()
+        assert await crowd.line() == b""
 
 
 async def test_the_first_word_is_timed_and_comments_are_not_words(base_url: str) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from rushhour.rehearse import naive, pipelines
 from rushhour.rehearse.corpus import Document, python_manual
-from rushhour.rehearse.crowd import Target, Visited, visit_all
+from rushhour.rehearse.crowd import Visited, visit_all
 from rushhour.rehearse.judge import Outcome
 from rushhour.rehearse.processes import running
+from rushhour.rehearse.reply import Target
 from rushhour.rehearse.visits import Visit
 
 

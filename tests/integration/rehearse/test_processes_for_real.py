@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from rushhour.rehearse.play import together
 from rushhour.rehearse.processes import ChildFailed, running
+from rushhour.rehearse.together import together
 
 READY = 'print(\'starting\'); print(\'{"ready": true, "url": "here"}\', flush=True); '
 WAIT = "import sys; sys.stdin.readline(); "

@@ -15,7 +15,8 @@ import pytest
 from rushhour.rehearse.crowd import Visited
 from rushhour.rehearse.play import Play
 from rushhour.rehearse.report import render_report
-from rushhour.rehearse.scenario import change, find_scenario
+from rushhour.rehearse.scenario import change
+from rushhour.rehearse.scenario_file import find_scenario
 
 
 class _Watched:
@@ -54,8 +55,14 @@ async def test_a_small_monday_is_played_to_its_end(tmp_path: Path) -> None:
     assert 0 < naive.provider_calls.embeddings <= 20
     assert production.provider_calls.embeddings < 20
     assert production.provider_calls.chat >= 20
+    assert production.cpu_s is not None
+    assert production.peak_rss_mb is not None
     assert production.cpu_s > 0
     assert production.peak_rss_mb > 20
+    assert production.verdict is not None
+    assert production.simulator.cpu_share > 0
+    assert result.pipelines["production"]["RUSHHOUR_ANSWERS__REUSE"] == "false"
+    assert 500 < result.floor.tokens_per_call < 2_000
     assert [day.users for day in result.friday] == [4, 4]
     assert result.friday[1].answered == 4
     one_by_one, in_bulk = result.ingestion
@@ -64,6 +71,42 @@ async def test_a_small_monday_is_played_to_its_end(tmp_path: Path) -> None:
     assert in_bulk.chunks > 300
     assert "production answered all of them" in render_report(result)
     assert not [child for child in psutil.Process().children(recursive=True) if "rushhour" in " ".join(child.cmdline())]
+
+
+async def _until_filling(process: asyncio.subprocess.Process) -> list[psutil.Process]:
+    """Return the children of a rehearsal that is in the middle: the simulator and both ingestions."""
+    assert process.stdout is not None
+    said = b""
+    while b"Filling" not in said:
+        line = await process.stdout.readline()
+        assert line, said.decode()
+        said += line
+    children: list[psutil.Process] = []
+    while len(children) < 3:
+        children = psutil.Process(process.pid).children(recursive=True)
+        await asyncio.sleep(0)
+    return children
+
+
+def _alive(children: list[psutil.Process], timeout_s: float = 0.0) -> list[psutil.Process]:
+    """Return those that have not ended in time; where nobody collects orphans, a dead one stays as a zombie."""
+    _, left = psutil.wait_procs(children, timeout_s)
+    return [child for child in left if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.mark.timeout(120)
+async def test_a_killed_rehearsal_leaves_no_processes(tmp_path: Path) -> None:
+    """SIGKILL cannot be caught: the children end by themselves when the pipes on their inputs close."""
+    argv = [sys.executable, "-m", "rushhour.cli", "rehearse", "--users", "20"]
+    process = await asyncio.create_subprocess_exec(
+        *argv, cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    children = await _until_filling(process)
+
+    process.kill()
+    await process.wait()
+
+    assert await asyncio.to_thread(_alive, children, 10.0) == []
 
 
 @pytest.mark.timeout(120)
@@ -76,16 +119,7 @@ async def test_an_interrupted_rehearsal_leaves_a_partial_report_and_no_processes
     process = await asyncio.create_subprocess_exec(
         *argv, cwd=tmp_path, env=os.environ, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
-    assert process.stdout is not None
-    said = b""
-    while b"Filling" not in said:
-        line = await process.stdout.readline()
-        assert line, said.decode()
-        said += line
-    children: list[psutil.Process] = []
-    while len(children) < 3:  # the simulator and both ingestions
-        children = psutil.Process(process.pid).children(recursive=True)
-        await asyncio.sleep(0)
+    children = await _until_filling(process)
 
     process.send_signal(number)
     rest, _ = await process.communicate()
@@ -95,5 +129,4 @@ async def test_an_interrupted_rehearsal_leaves_a_partial_report_and_no_processes
     assert b"Partial report" in rest
     assert msgspec.json.decode((tmp_path / "f.json").read_bytes())["partial"] is True
     assert "interrupted, partial" in (tmp_path / "r.html").read_text()
-    alive = [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
-    assert alive == []
+    assert await asyncio.to_thread(_alive, children) == []

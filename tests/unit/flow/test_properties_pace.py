@@ -172,6 +172,48 @@ def test_the_whole_burst_is_there_after_a_rest(visits: list[Visit], burst_s: flo
     run_virtual(scene())
 
 
+quarters = st.integers(0, 12).map(lambda n: n * 0.25)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.builds(
+            Visit,
+            gap=st.sampled_from([0.0, 0.0, 0.0, 0.25, 1.0]),
+            tokens=st.just(0.0),
+            tenant=tenants,
+            leaves_after=st.one_of(st.none(), quarters),
+        ),
+        min_size=1,
+        max_size=40,
+    ),
+    st.sampled_from([None, 50]),
+)
+def test_nobody_waits_while_the_limit_has_room(visits: list[Visit], permits: int | None) -> None:
+    """Whoever did not go at once went when the bucket allowed it, though others left as their turns came."""
+    rate, burst = 4.0, 2.0
+
+    async def scene() -> None:
+        provider = Provider(seconds=0.0)
+        room = Concurrency(permits) if permits else None
+        paced = Pace(MemoryQuota(Limits(rate * 60, None, burst / rate, use=1.0)), rng=random.Random(1), room=room)
+        arrived: dict[int, float] = {}
+
+        async def note(visit: Visit, call: Call, inner: Hop[Any, Any]) -> Any:
+            arrived[id(visit)] = asyncio.get_running_loop().time()
+            return await inner(visit, call)
+
+        await play(stack(provider, note, paced, *([room] if room else [])), visits)  # type: ignore[arg-type]  # a function is a policy too
+        times = [at for at, _, _ in provider.sent]
+        for last, (at, visit, _) in enumerate(provider.sent):
+            if at > arrived[id(visit)]:
+                busy = max(last - first + 1 - rate * (at - times[first]) for first in range(last + 1))
+                assert busy >= burst - rate * 0.002
+
+    run_virtual(scene())
+
+
 @dataclass(frozen=True)
 class Crowd:
     """One tenant's calls: (seconds after the last, tokens) each; `weight` is its share."""

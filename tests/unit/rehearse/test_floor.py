@@ -36,7 +36,8 @@ def test_the_scarcer_limit_counts() -> None:
     """Two million tokens a minute are 33 prompts of 1,000 a second, fewer than the 50 requests."""
     floor = floor_of(_even(1_000, 5.0), 5.0, Limits(3_000, 2_000_000, 1.0), 1_000.0)
 
-    assert (floor.bound, floor.seconds) == ("tokens", pytest.approx(30.0))
+    assert floor.bound == "tokens"
+    assert floor.seconds == pytest.approx(30.0)
     assert floor.calls_per_s == pytest.approx(33.333, abs=0.001)
 
 

@@ -96,6 +96,15 @@ async def test_requests_are_counted_a_minute(simulated: Make) -> None:
     assert client.simulator.state()["clients"]["tester"]["retries_too_early"] == 1
 
 
+async def test_a_listed_model_may_have_a_limit_of_its_own(simulated: Make) -> None:
+    """The others keep the surface's."""
+    client = simulated(rerank={"models": {"small": {"rpm": 1}, "large": {}}})
+
+    statuses = [(await _rerank(client, model=model)).status for model in ("small", "small", "large", "large")]
+
+    assert statuses == [200, 429, 200, 200]
+
+
 async def test_keys_are_checked_where_configured(simulated: Make) -> None:
     """Missing and wrong keys are told apart."""
     client = simulated(keys=["right"])

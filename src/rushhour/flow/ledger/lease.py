@@ -23,7 +23,7 @@ TIMERS_S = 0.05
 
 
 class Lease:
-    """Stretches of one dimension's TAT, earliest first."""
+    """Stretches of one dimension's TAT; what ends first is spent first."""
 
     def __init__(self, depth: float, grace: float) -> None:
         self.depth = depth
@@ -39,7 +39,8 @@ class Lease:
         end = start + seconds
         if self._stretches and abs(self._stretches[-1][1] - start) < TOO_SMALL_S:
             start = self._stretches.pop()[0]
-        insort(self._stretches, (start, end))
+        # What went back to the others may be leased again, so a later lease can begin before an earlier one ends.
+        insort(self._stretches, (start, end), key=_end)
         self._measure()
 
     def expire(self, now: float, cost: float = 0.0) -> None:
@@ -60,9 +61,11 @@ class Lease:
         A cost above the depth goes when the bucket is full, since waiting longer could never help it.
         """
         left = cost - TOO_SMALL_S
+        reached = float("-inf")
         for start, end in self._stretches:
+            reached = max(reached, min(start + max(left, 0.0), end))
             if left <= end - start:
-                return start + max(left, 0.0) - max(self.depth, cost - TOO_SMALL_S)
+                return reached - max(self.depth, cost - TOO_SMALL_S)
             left -= end - start
         return None
 
@@ -104,3 +107,7 @@ class Lease:
 
     def _measure(self) -> None:
         self.held = sum(end - start for start, end in self._stretches)
+
+
+def _end(stretch: tuple[float, float]) -> float:
+    return stretch[1]

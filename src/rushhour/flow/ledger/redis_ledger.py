@@ -123,11 +123,9 @@ class RedisLedger:
 
     async def check(self) -> str:
         """Say what was found; ConnectionLost where Redis is out of reach."""
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
         if not await self._beat():
             raise ConnectionLost(f"Redis at {self._where} is out of reach; each replica paces to its share meanwhile.")
-        return f"{self._where}: scripts run, {(loop.time() - begun) * 1000:.1f} ms, {self._living} replicas"
+        return f"{self._where}: scripts run, {self._living} replicas"
 
     async def aclose(self) -> None:
         """Return what is leased, say goodbye, and close."""

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from rushhour.errors import RushhourError, Throttled
@@ -76,27 +77,38 @@ class Hedge:
         return reply
 
     async def _race(self, request: Any, call: Call, inner: Hop[Any, Any], delay: float) -> Any:
+        """Let two calls race if the first is late; the loser's permit returns when it is really gone."""
+        racers = [_start(inner, request, call)]
+        try:
+            await self._wait_or_ask_again(racers, request, call, inner, delay)
+            winner = await _first_answer(racers)
+        except BaseException:
+            for racer in racers:
+                self._dismiss(racer, holds_permit=racer is not racers[0])
+            await asyncio.wait(racers)  # the caller's permit, too, is free only when nobody is inside
+            raise
+        self._mind_429s(racers, asyncio.get_running_loop().time())
+        for racer in racers:
+            if racer is not winner:
+                self._dismiss(racer, holds_permit=True)
+        return winner.result()
+
+    async def _wait_or_ask_again(
+        self, racers: list[asyncio.Task[Any]], request: Any, call: Call, inner: Hop[Any, Any], delay: float
+    ) -> None:
+        """Return when the first call is done, or a second one was made."""
         loop = asyncio.get_running_loop()
         begun = loop.time()
-        first = _start(inner, request, call)
-        racers = {first}
-        try:
-            await asyncio.wait(racers, timeout=delay)
-            while not first.done() and len(racers) == 1:
-                if self._may_ask_again(request, loop.time()):
-                    self._budget -= 1
-                    call.emit(Hedged(call.hop, loop.time() - begun))
-                    racers.add(self._second(inner, request, call))
-                else:  # late, but no room for a second call: look again soon
-                    await asyncio.wait(racers, timeout=max(delay / 4, SOONEST_S))
-            winner = await _first_answer(racers)
-            self._mind_429s(racers, loop.time())
-            racers.discard(winner)
-            return winner.result()
-        finally:
-            for loser in racers:
-                loser.cancel()
-                loser.add_done_callback(self._close)
+        await asyncio.wait(racers, timeout=delay)
+        while not racers[0].done():
+            if self._may_ask_again(request, loop.time()):
+                self._budget -= 1
+                if self._room:
+                    self._room.reserve()
+                racers.append(_start(inner, request, call))
+                call.emit(Hedged(call.hop, loop.time() - begun))
+                return
+            await asyncio.wait(racers, timeout=max(delay / 4, SOONEST_S))  # no room now: look again soon
 
     def _may_ask_again(self, request: Any, now: float) -> bool:
         """Whether budget, room and quota allow a second call; the quota is debited if so."""
@@ -104,15 +116,7 @@ class Hedge:
             return False
         return self._spare(request)
 
-    def _second(self, inner: Hop[Any, Any], request: Any, call: Call) -> asyncio.Task[Any]:
-        second = _start(inner, request, call)
-        if self._room:
-            room = self._room
-            room.reserve()
-            second.add_done_callback(lambda _second: room.abandon())
-        return second
-
-    def _mind_429s(self, racers: set[asyncio.Task[Any]], now: float) -> None:
+    def _mind_429s(self, racers: list[asyncio.Task[Any]], now: float) -> None:
         """Remember that the hop is bound by its limit, even if the other call was answered."""
         for racer in racers:
             failure = racer.exception() if racer.done() and not racer.cancelled() else None
@@ -121,15 +125,31 @@ class Hedge:
                 pause = min(advised, LONGEST_BOUND_S) if advised is not None and advised > 0 else BOUND_S
                 self._bound_until = max(self._bound_until, now + pause)
 
-    def _close(self, loser: asyncio.Task[Any]) -> None:
-        """Release what a loser had got hold of before it was told."""
-        if loser.cancelled() or loser.exception() is not None:
+    def _dismiss(self, loser: asyncio.Task[Any], *, holds_permit: bool) -> None:
+        """Cancel a call that nobody waits for any more, and return its permit once it is gone."""
+        loser.cancel()
+        loser.add_done_callback(
+            partial(self._dismissed, self._room.abandon if self._room and holds_permit else _nothing)
+        )
+
+    def _dismissed(self, give_back: Callable[[], None], loser: asyncio.Task[Any]) -> None:
+        """Close the stream that a loser had got hold of before it was told."""
+        reply = None if loser.cancelled() or loser.exception() is not None else loser.result()
+        if not isinstance(reply, Stream):
+            give_back()
             return
-        reply = loser.result()
-        if isinstance(reply, Stream):
-            closing = asyncio.get_running_loop().create_task(reply.aclose())
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
+
+        def closed(closing: asyncio.Task[None]) -> None:
+            self._closing.discard(closing)
+            give_back()
+
+        closing = asyncio.get_running_loop().create_task(reply.aclose())
+        self._closing.add(closing)
+        closing.add_done_callback(closed)
+
+
+def _nothing() -> None:
+    """Give back nothing: the caller's own permit is not ours."""
 
 
 def _start(inner: Hop[Any, Any], request: Any, call: Call) -> asyncio.Task[Any]:
@@ -139,9 +159,9 @@ def _start(inner: Hop[Any, Any], request: Any, call: Call) -> asyncio.Task[Any]:
     return asyncio.get_running_loop().create_task(ask())
 
 
-async def _first_answer(racers: set[asyncio.Task[Any]]) -> asyncio.Task[Any]:
+async def _first_answer(racers: Sequence[asyncio.Task[Any]]) -> asyncio.Task[Any]:
     """Wait until one has answered, or all have failed."""
-    waiting = racers
+    waiting = set(racers)
     while True:
         done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         answered = [racer for racer in done if not isinstance(racer.exception(), RushhourError)]
