@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from rushhour.rehearse.crowd import Visited
 from rushhour.rehearse.judge import Outcome
@@ -93,11 +94,12 @@ def print_result(console: Console, rehearsal: Rehearsal, files: list[Path]) -> N
     console.print()
     console.print(_table(rehearsal))
     if rehearsal.slo is not None:
-        console.print()
+        held = "[green]held[/]" if rehearsal.slo.held else "[red]missed[/]"
+        console.print(f"\n[bold]Objectives of {rehearsal.slo.pipeline or 'nothing'}:[/] {held}", highlight=False)
         console.print(_objectives(rehearsal.slo))
     console.print()
     for sentence in story(rehearsal):
-        console.print(Padding(sentence, (0, 0, 0, 2)), highlight=False)
+        console.print(Padding(Text(sentence), (0, 0, 0, 2)))
     console.print()
     for file in files:
         console.print(f"  Report: {file}", style="bold", highlight=False, soft_wrap=True)
@@ -111,9 +113,9 @@ def _table(rehearsal: Rehearsal) -> Table:
     table.add_column("floor", justify="right", style="dim")
     floor = f"{rehearsal.floor_s:g} s"
     _add(table, rehearsal, "answered rightly", lambda run: f"{run.answered:,} ({share(run.answered, rehearsal.users)})")
-    _add(table, rehearsal, "wrong answers", lambda run: f"{run.wrong:,}")
     if any(run.degraded for run in rehearsal.runs):
         _add(table, rehearsal, "… of them with less than asked", lambda run: f"{sum(run.degraded.values()):,}")
+    _add(table, rehearsal, "wrong answers", lambda run: f"{run.wrong:,}")
     if any(run.refused_first for run in rehearsal.runs):
         _add(table, rehearsal, "refused honestly at first", lambda run: f"{run.refused_first:,}")
         _add(table, rehearsal, "… came again as told, and answered", _served_again)
@@ -153,8 +155,7 @@ def _served_again(run: Run) -> str:
 
 
 def _objectives(slo: Slo) -> Table:
-    held = "[green]held[/]" if slo.held else "[red]missed[/]"
-    table = Table(title=f"Objectives of {slo.pipeline or 'nothing'}: {held}", title_justify="left", pad_edge=False)
+    table = Table(pad_edge=False)
     for column in ("objective", "measured", ""):
         table.add_column(column, justify="right" if column == "measured" else "left")
     for one in slo.objectives:

@@ -19,7 +19,7 @@ from rushhour.rehearse.questions import Question
 from rushhour.rehearse.results import Ingestion, Rehearsal
 from rushhour.rehearse.scenario import Scenario
 from rushhour.rehearse.summary import Known, summarise
-from rushhour.rehearse.target import App, how_to_point, meet
+from rushhour.rehearse.target import App, check_port, how_to_point, meet
 from rushhour.rehearse.together import together
 from rushhour.rehearse.watching import Watcher
 
@@ -55,6 +55,8 @@ class Play:
                 param="users",
             )
         self._cast = cast or Cast()
+        if self._cast.app is not None:
+            check_port(self._cast.provider_port)
         self._scenario = scenario
         self._folder = folder
         self._watcher = watcher

@@ -15,8 +15,8 @@ from rushhour.rehearse.arrivals import Arrivals
 from rushhour.rehearse.floor import Interval, Limits
 
 MOST_USERS = 10_000_000
-PROMPT_TOKENS = 1_050.0
-"""Tokens of one prompt, until a quiet day tells better: four passages of 1,000 characters, and a question."""
+PROMPT_TOKENS = 850.0
+"""Tokens of one prompt, until a quiet day tells better: four passages of up to 1,000 characters, and a question."""
 
 MONDAY = Limits(3_000, 30_000_000, 1.0)
 BROWNOUT = "brownout"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import socket
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -73,6 +74,20 @@ async def meet(app: App, provider: Provider, scenario: Scenario) -> None:
             f"The app at {app.base_url} answered, but nothing reached the simulated provider at {provider.url}: it "
             f"uses another one. {how_to_point(provider.url)}"
         )
+
+
+def check_port(port: int) -> None:
+    """Raise InvalidRequest if the provider cannot listen where the app was told to find it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as cause:
+            raise InvalidRequest(
+                f"--provider-port is {port}, which cannot be listened on ({cause.strerror}). Choose another, and point "
+                "the app at it.",
+                param="--provider-port",
+            ) from None
 
 
 def how_to_point(url: str) -> str:

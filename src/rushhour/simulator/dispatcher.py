@@ -92,7 +92,7 @@ class Dispatcher:
             _client(headers),
             station.surface.name,
             request.path.rsplit("/", 1)[-1],
-            hash((request.path, request.body)),
+            hash((request.method, request.path, request.body, repr(request.query))),
             request.connection,
             self._loop.time(),
             _attempt(headers),

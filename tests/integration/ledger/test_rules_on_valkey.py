@@ -17,9 +17,9 @@ from redis.asyncio.retry import Retry as ConnectionRetry
 from redis.backoff import ConstantBackoff
 
 from rushhour.errors import Throttled
-from rushhour.flow.call import Call, Hop, named, stack
+from rushhour.flow.call import Call, Event, Hop, named, stack
 from rushhour.flow.ledger.memory import Limits
-from rushhour.flow.ledger.redis_ledger import RedisLedger
+from rushhour.flow.ledger.redis_ledger import LedgerLost, RedisLedger
 from rushhour.flow.policies.deadline import Deadline
 from rushhour.flow.policies.pace import Pace
 from rushhour.flow.policies.retry import Retry
@@ -115,9 +115,16 @@ async def server(tmp_path: Path) -> AsyncIterator[Server]:
 
 
 @asynccontextmanager
-async def replica(server: Server, provider: Provider, seed: int) -> AsyncIterator[tuple[Hop[int, int], RedisLedger]]:
-    """Open a replica's ledger, and put its policies round the provider."""
-    ledger = await RedisLedger.open(server.url)
+async def replica(
+    server: Server, provider: Provider, seed: int, lost: asyncio.Event | None = None
+) -> AsyncIterator[tuple[Hop[int, int], RedisLedger]]:
+    """Open a replica's ledger, and put its policies round the provider; `lost` is set when it loses Valkey."""
+
+    def watch(event: Event) -> None:
+        if lost is not None and isinstance(event, LedgerLost):
+            lost.set()
+
+    ledger = await RedisLedger.open(server.url, watch=watch)
     try:
         pace = Pace(ledger.quota("chat", LIMITS), rng=random.Random(seed))
         yield named(stack(provider, Deadline(), Retry(rng=random.Random(seed)), pace), "chat"), ledger
@@ -146,14 +153,14 @@ async def test_rule_10_replicas_share_one_budget(server: Server) -> None:
 async def test_rule_10_a_lost_ledger_is_neither_an_error_nor_a_licence(server: Server) -> None:
     """While Valkey is gone each paces to its share: every call is answered, and never the full limit each."""
     provider = Provider()
+    lost = [asyncio.Event() for _ in range(4)]
     async with AsyncExitStack() as life:
-        replicas = [await life.enter_async_context(replica(server, provider, seed)) for seed in range(4)]
+        replicas = [await life.enter_async_context(replica(server, provider, n, lost[n])) for n in range(4)]
         crowd = [asyncio.ensure_future(ask(replicas[number % 4][0], number)) for number in range(480)]
         await asyncio.gather(*crowd[:80])
 
         await server.kill()
-        await asyncio.gather(*crowd[80:240])
-        assert all(ledger.lost_since() is not None for _hop, ledger in replicas)
+        await asyncio.gather(*crowd[80:240], *(event.wait() for event in lost))
         await server.start()
 
         assert await asyncio.gather(*crowd) == list(range(480))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,18 @@ def test_what_cannot_be_is_refused(options: dict[str, Any], words: str, tmp_path
         rehearse(**options)
 
     assert words in str(caught.value)
+
+
+def test_a_provider_port_in_use(tmp_path: Path, monkeypatch: Any) -> None:
+    """Named before anything is started, with the option that changes it."""
+    monkeypatch.chdir(tmp_path)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+
+        with pytest.raises(InvalidRequest, match=f"--provider-port is {port}, which cannot be listened on"):
+            rehearse(target="http://h/v1", model="m", provider_port=port)
 
 
 def test_an_empty_file_of_questions(tmp_path: Path) -> None:

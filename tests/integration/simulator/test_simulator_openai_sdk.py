@@ -140,7 +140,7 @@ async def test_the_synchronous_client_does_the_same(listening: Make) -> None:
 
 async def test_models_are_listed(listening: Make) -> None:
     """The SDK pages through the list."""
-    listed = {"embeddings": {"models": {"one": {}}}, "chat": {"models": {"two": {}}}}
+    listed: dict[str, Any] = {"embeddings": {"models": {"one": {}}}, "chat": {"models": {"two": {}}}}
     async with listening(**listed) as simulator, _client(simulator) as client:
         assert [model.id async for model in client.models.list()] == ["one", "two"]
         assert (await client.models.retrieve("two")).id == "two"

@@ -240,6 +240,35 @@ def test_leaving_and_coming_back_does_not_jump_the_turn() -> None:
     assert drain(queue, 20) == ["modest"] * 20
 
 
+def test_a_newcomer_has_no_claim_on_the_past() -> None:
+    """Whoever comes after another was served a hundred times shares from now on, and catches up nothing."""
+    queue: FairQueue[str] = FairQueue()
+    for _ in range(200):
+        queue.push(entry("old"))
+    drain(queue, 100)
+    for _ in range(100):
+        queue.push(entry("new"))
+
+    assert Counter(drain(queue, 20))["new"] == pytest.approx(10, abs=1)
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_sweeping_out_the_dead_keeps_the_order(newest_first: bool) -> None:
+    """After nine of ten have left, the others come in the same order as if these had never been there."""
+    queue: FairQueue[str] = FairQueue()
+    queue.newest_first = newest_first
+    entries = [Entry(str(n), "acme", float(n * 7 % 300), 1.0, 0) for n in range(300)]
+    for one in entries:
+        queue.push(one)
+    for n, one in enumerate(entries):
+        if n % 10:
+            queue.remove(one)
+
+    staying = entries[::10]
+    wanted = staying[::-1] if newest_first else sorted(staying, key=lambda one: one.deadline)
+    assert drain(queue) == [one.item for one in wanted]
+
+
 def held(queue: FairQueue[str]) -> int:
     """Count everything that the queue still has a reference to."""
     lanes = queue._lanes

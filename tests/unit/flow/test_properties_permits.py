@@ -66,15 +66,14 @@ class Permits(RuleBasedStateMachine):
         self.learns = learns
         self.limited = Concurrency(Gradient2(limit, 1, 6) if learns else limit)
 
-    def settle(self, turns: int = 5) -> None:
-        """Let everything happen that is due now, or the first turns of it."""
+    def settle(self) -> None:
+        """Let everything happen that is due now."""
 
-        async def pass_by() -> None:
-            for _ in range(turns - 1):
+        async def passes() -> None:
+            for _ in range(6):
                 await asyncio.sleep(0)
 
-        if turns:
-            self.loop.run_until_complete(pass_by())
+        self.loop.run_until_complete(passes())
 
     async def hop(self, _request: object, call: Call) -> object:
         """Wait for the outcome that a rule gives."""
@@ -122,14 +121,22 @@ class Permits(RuleBasedStateMachine):
         self.settle()
 
     @precondition(lambda self: self.calls)
-    @rule(which=st.integers(0), answered=st.booleans(), turns=st.integers(0, 3))
-    def cancel(self, which: int, answered: bool, turns: int) -> None:
-        """Make a caller leave, perhaps in the very moment in which another one's permit comes to him."""
+    @rule(which=st.integers(0), answered=st.booleans(), passes=st.integers(0, 3))
+    def cancel(self, which: int, answered: bool, passes: int) -> None:
+        """Make a caller leave, perhaps between the moment another's permit is his and the moment he takes it."""
         if answered and self.inside:
             next(iter(self.inside)).set_result("ok")
-            self.settle(turns)
-        self.calls.pop(which % len(self.calls)).cancel()
+        self.calls = [call for call in self.calls if not call.done()]
+        if self.calls:
+            self.cancel_after(passes, self.calls[which % len(self.calls)])
         self.settle()
+
+    def cancel_after(self, passes: int, call: asyncio.Task[Any]) -> None:
+        """Cancel after so many passes of the loop."""
+        if passes:
+            self.loop.call_soon(self.cancel_after, passes - 1, call)
+        else:
+            call.cancel()
 
     @precondition(lambda self: self.limited.free())
     @rule()

@@ -45,7 +45,7 @@ def test_the_promised_scenarios_are_shipped() -> None:
         ("quota-gone", "arrivals", 15.0),
         ("ramp", "requests", 42.3),
         ("soak", "arrivals", 300.0),
-        ("tpm-bound", "tokens", 31.5),
+        ("tpm-bound", "tokens", 25.5),
     ],
 )
 def test_each_shipped_scenario_has_its_floor(name: str, bound: str, floor: float) -> None:

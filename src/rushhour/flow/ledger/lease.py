@@ -3,8 +3,9 @@
 GCRA keeps a limit as one number, the theoretical arrival time (TAT): every cost moves it on by the seconds of the limit
 that the cost uses up. A lease moves it on for many calls at once; whoever holds the stretch spends it from its
 beginning. A cost that ends at p may go from `p - depth` on, as GCRA says, and until `grace` after its place: later the
-slot has passed unused. Stretches of different holders never overlap, so over any window of w seconds all of them
-together send at most `depth + grace + w` seconds' worth of the limit.
+slot has passed unused. Stretches of different holders do not overlap, so over any window of w seconds all of them
+together send at most `depth + grace + w` seconds' worth of the limit, or `cost + grace + w` where one cost is larger
+than the depth. Only what goes back while others' stretches lie behind it is leased a second time beside them.
 
 The time is an argument. Everything is in seconds: places on the TAT axis in seconds of the caller's clock, costs in
 seconds of the limit.
@@ -40,7 +41,7 @@ class Lease:
         if self._stretches and abs(self._stretches[-1][1] - start) < TOO_SMALL_S:
             start = self._stretches.pop()[0]
         # What went back to the others may be leased again, so a later lease can begin before an earlier one ends.
-        insort(self._stretches, (start, end), key=_end)
+        insort(self._stretches, (start, end), key=_ends)
         self._measure()
 
     def expire(self, now: float, cost: float = 0.0) -> None:
@@ -50,7 +51,7 @@ class Lease:
 
     def drop_before(self, place: float) -> None:
         """Forget all places before this one."""
-        if not self._stretches or self._stretches[0][0] >= place:
+        if all(start >= place for start, _end in self._stretches):
             return
         self._stretches = deque((max(start, place), end) for start, end in self._stretches if end > place)
         self._measure()
@@ -101,7 +102,7 @@ class Lease:
             cut_at = max(start, end - (self.held - keep))
             returned += max(0.0, end - max(cut_at, now))
             if cut_at > start:
-                self._stretches.append((start, cut_at))
+                insort(self._stretches, (start, cut_at), key=_ends)
             self._measure()
         return returned
 
@@ -109,5 +110,5 @@ class Lease:
         self.held = sum(end - start for start, end in self._stretches)
 
 
-def _end(stretch: tuple[float, float]) -> float:
+def _ends(stretch: tuple[float, float]) -> float:
     return stretch[1]

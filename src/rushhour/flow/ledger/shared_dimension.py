@@ -21,9 +21,9 @@ class SharedDimension:
     `limit` is what the provider enforces, in units a second; `rate` is what of it we pace to.
 
     A slot stays good for a while after its place (`grace`), and the bucket is taken to be that much less deep, so that
-    all replicas together stay within it. (A bucket not twice as deep as a lease, half a second's worth or one call, may
-    be overfilled by up to half a second's worth by leases that go back while others' places lie behind them.) Cut off
-    from Redis, this replica's share is a bucket of its own without burst.
+    all replicas together stay within it. (Leases that go back while others' places lie behind them may overfill it for
+    a moment, by less than half a second's worth.) Cut off from Redis, this replica's share is a bucket of its own
+    without burst.
     """
 
     def __init__(self, name: str, rate: float, burst_s: float, limit: float) -> None:

@@ -28,6 +28,18 @@ def test_a_cost_above_the_depth_goes_when_the_bucket_is_full() -> None:
     assert lease.ready(5.0) == pytest.approx(10.0)
 
 
+def test_a_place_that_was_leased_again_does_not_let_a_later_one_go_early() -> None:
+    """After others returned theirs a new lease may begin before an older one: the latest place spent decides."""
+    lease = Lease(depth=2.0, grace=0.5)
+    lease.add(9.0, 1.0)
+    lease.add(8.0, 6.0)
+
+    assert lease.ready(7.0) == pytest.approx(14.0 - 7.0)
+    assert lease.ready(1.0) == pytest.approx(10.0 - 2.0)
+    lease.expire(9.0)
+    assert lease.held == pytest.approx(6.5)
+
+
 def test_slots_that_have_passed_are_gone() -> None:
     """They stay good for the grace and no longer."""
     lease = Lease(depth=2.0, grace=0.5)
