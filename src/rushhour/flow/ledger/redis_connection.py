@@ -80,9 +80,15 @@ class RedisAddress:
 
 
 _REMEDIES = {
-    ("wrongpass", "noauth", "invalid username-password", "invalid password", "authentication", "no password is set"): (
-        "Check user and password in RUSHHOUR_REDIS__URL."
-    ),
+    (
+        "wrongpass",
+        "noauth",
+        "invalid username-password",
+        "invalid password",
+        "authentication",
+        "no password is set",
+        "without any password",
+    ): ("Check user and password in RUSHHOUR_REDIS__URL."),
     ("unknown command", "noperm", "no permissions", "not allowed to"): (
         "The shared quota runs Lua scripts inside Redis: allow the commands EVAL and EVALSHA on its keys to this user, "
         "or use a Redis or Valkey that has them."

@@ -63,6 +63,7 @@ class RedisLedger:
         self._quotas: dict[str, RedisQuota] = {}
         self._beating: asyncio.Task[None] | None = None
         self._lost_since: float | None = None
+        self._why = ""
         self._connect = connect
         self._coalescer = Coalescer(self._link, self._lost, self._back, rng=rng)
         self.patience_s = self._coalescer.patience_s
@@ -124,7 +125,11 @@ class RedisLedger:
     async def check(self) -> str:
         """Say what was found; ConnectionLost where Redis is out of reach."""
         if not await self._beat():
-            raise ConnectionLost(f"Redis at {self._where} is out of reach; each replica paces to its share meanwhile.")
+            why = f" ({self._why})" if self._why else ""
+            raise ConnectionLost(
+                f"Redis at {self._where} is out of reach{why}; until it is back each replica paces to its share, the "
+                f"limit divided by {self._living}."
+            )
         return f"{self._where}: scripts run, {self._living} replicas"
 
     async def aclose(self) -> None:
@@ -185,6 +190,7 @@ class RedisLedger:
 
     def _lost(self, why: str) -> None:
         now = asyncio.get_running_loop().time()
+        self._why = why
         self._lost_since = self._coalescer.last_heard
         for quota in self._quotas.values():
             quota.lost(now)
