@@ -25,7 +25,7 @@ from rushhour.errors import SettingsError
 from rushhour.flow.call import Hop, ignore
 from rushhour.flow.ledger.redis_ledger import RedisLedger
 from rushhour.flow.policies.reuse import LruCache
-from rushhour.hops.contract import EmbedTexts, Text, Vector
+from rushhour.hops.contract import Chat, EmbedTexts, Text, Vector, VectorStore
 from rushhour.hops.local_embed import LocalEmbed
 from rushhour.rag.chunk import Chunking
 from rushhour.rag.contract import Ask
@@ -65,32 +65,38 @@ async def assemble(settings: Settings, watch: Watch = ignore) -> AsyncIterator[S
         embedder = EMBEDDERS[settings.embed.provider](settings.embed, ground)
         store = await STORES[settings.vectors.provider](ground)
         chat = CHATS[settings.chat.provider](settings.chat, ground)
-        embed = embed_hop(embedder, settings.embed, ground)
-        vectors = vector_hops(store, settings.vectors, ground)
-        answers = generator(chat, settings.chat, ground)
-        found = LruCache(settings.retrieval.cache) if settings.retrieval.cache else None
-        retrieve = Retriever(catalog, embed, vectors.query, _retrieve_settings(settings), found)
-        name = embedder_name(settings.embed, embedder)
-        prices = {embedder.model: Price(settings.embed.price_in)}
-        yield System(
-            settings=settings,
-            catalog=catalog,
-            embed=embed,
-            embedder=name,
-            vectors=vectors,
-            retrieve=retrieve,
-            ask=engine(retrieve, answers, name, prices, ground),
-            ingester=Ingester(
-                catalog,
-                vectors.upsert,
-                vectors.delete,
-                embed,
-                _chunking(settings, embedder),
-                name,
-                prices,
-            ),
-            checks=checks_of(settings, catalog, embedder, store, chat, ground.ledger),
-        )
+        yield compose(ground, catalog, embedder, store, chat)
+
+
+def compose(ground: Ground, catalog: Catalog, embedder: EmbedTexts, store: VectorStore, chat: Chat) -> System:
+    """Put the policies round adapters that were made elsewhere; what that opens is closed with the ground."""
+    settings = ground.settings
+    embed = embed_hop(embedder, settings.embed, ground)
+    vectors = vector_hops(store, settings.vectors, ground)
+    answers = generator(chat, settings.chat, ground)
+    found = LruCache(settings.retrieval.cache) if settings.retrieval.cache else None
+    retrieve = Retriever(catalog, embed, vectors.query, _retrieve_settings(settings), found)
+    name = embedder_name(settings.embed, embedder)
+    prices = {embedder.model: Price(settings.embed.price_in)}
+    return System(
+        settings=settings,
+        catalog=catalog,
+        embed=embed,
+        embedder=name,
+        vectors=vectors,
+        retrieve=retrieve,
+        ask=engine(retrieve, answers, name, prices, ground),
+        ingester=Ingester(
+            catalog,
+            vectors.upsert,
+            vectors.delete,
+            embed,
+            _chunking(settings, embedder),
+            name,
+            prices,
+        ),
+        checks=checks_of(settings, catalog, embedder, store, chat, ground.ledger),
+    )
 
 
 async def _ledger(settings: Settings, watch: Watch, closing: AsyncExitStack) -> RedisLedger | None:

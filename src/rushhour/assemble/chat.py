@@ -77,11 +77,11 @@ def generator(chat: Chat, settings: ChatSettings, ground: Ground) -> Generator:
 
 
 def _paced(chat: Chat, settings: ChatSettings, ground: Ground, charging: Charging) -> tuple[tuple[Policy, ...], Pace]:
-    breaker = Breaker(BreakerSettings(slow_s=settings.timeout_s / 2))
+    breaker = Breaker(BreakerSettings(slow_s=settings.timeout_s / 2), ground.chance())
     name = f"chat/{settings.base_url or settings.provider}/{chat.model}"
     pace, room = ground.pace(name, settings, settings.rpm, settings.tpm, charging, settings.concurrency)
     patience = RetrySettings(circuit_patience_s=5.0)
-    policies: list[Policy] = [Retry(patience), breaker, pace, room]
+    policies: list[Policy] = [Retry(patience, ground.chance()), breaker, pace, room]
     if settings.hedge:
         policies.append(Hedge(pace.take_spare, HedgeSettings(quantile=LATE, share=settings.hedge)))
     policies.append(breaker.watch)

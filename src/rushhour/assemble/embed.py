@@ -51,7 +51,7 @@ def embedder_name(settings: EmbedSettings, embedder: EmbedTexts) -> str:
 
 def embed_hop(embedder: EmbedTexts, settings: EmbedSettings, ground: Ground) -> Hop[Text, Vector]:
     """Put the policies round an embedder; batching stands inside, so that cached questions need no place in a batch."""
-    breaker = Breaker()
+    breaker = Breaker(rng=ground.chance())
     name = f"embed/{embedder_name(settings, embedder)}"
 
     def cost(parcel: Any) -> Cost:
@@ -60,7 +60,7 @@ def embed_hop(embedder: EmbedTexts, settings: EmbedSettings, ground: Ground) -> 
     pace, room = ground.pace_batches(name, settings, settings.rpm, settings.tpm, cost, settings.concurrency)
     batch: Batch[Text, Vector] = Batch(
         embedder,
-        Retry(),
+        Retry(rng=ground.chance()),
         breaker,
         pace,
         room,

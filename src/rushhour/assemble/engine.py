@@ -32,7 +32,7 @@ def engine(
         generator.model,
         {**prices, **generator.prices},
         AnswerSettings(max_tokens=settings.chat.max_tokens),
-        pressure=Pressure(Admission(*generator.queues), generator.cost, reduce),
+        pressure=Pressure(Admission(*generator.queues, rng=ground.chance()), generator.cost, reduce),
         kept=kept,
         last_resort=None if settings.chat.provider == "extractive" else Extractive(),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -29,12 +30,16 @@ OURS = ("local", "embedded", "extractive")
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """`watch` is told the events that no single call owns; without a `ledger` this process is the only replica."""
+    """`watch` is told the events that no single call owns; without a `ledger` this process is the only replica.
+
+    `chance` gives each policy that draws lots a generator of its own.
+    """
 
     settings: Settings
     closing: AsyncExitStack
     watch: Watch
     ledger: RedisLedger | None = None
+    chance: Callable[[], random.Random] = random.Random
 
     def pace(
         self, hop: str, settings: HopSettings, rpm: float | None, tpm: float | None, cost: CostOf, concurrency: int
@@ -74,6 +79,7 @@ class Ground:
             cost,
             FairQueue(waiting.weights, waiting.background_share),
             PaceSettings(max_waiting=waiting.max_waiting),
+            self.chance(),
             room=room,
             grows=grows,
         )

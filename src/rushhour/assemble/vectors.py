@@ -86,10 +86,10 @@ def vector_hops(store: VectorStore, settings: VectorSettings, ground: Ground) ->
 
 
 def _policies(hop: str, settings: VectorSettings, ground: Ground, concurrency: int) -> tuple[Policy, ...]:
-    breaker = Breaker(BreakerSettings(slow_s=settings.timeout_s / 2))
+    breaker = Breaker(BreakerSettings(slow_s=settings.timeout_s / 2), ground.chance())
     rpm = settings.qps * 60 if settings.qps else None
     pace, room = ground.pace(hop, settings, rpm, None, one_request, concurrency)
-    return Retry(RetrySettings(circuit_patience_s=5.0)), breaker, pace, room, breaker.watch
+    return Retry(RetrySettings(circuit_patience_s=5.0), ground.chance()), breaker, pace, room, breaker.watch
 
 
 def _bytes(upsert: Upsert) -> float:

@@ -14,11 +14,14 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from rushhour.flow.batch import Batched
 from rushhour.flow.call import Event
+from rushhour.flow.ledger.redis_ledger import LedgerBack, LedgerLost
 from rushhour.flow.policies.breaker import Closed, Opened
 from rushhour.flow.policies.fallback import Degraded
+from rushhour.flow.policies.hedge import Hedged
 from rushhour.flow.policies.pace import Admitted, Gated
 from rushhour.flow.policies.retry import Retried
 from rushhour.flow.policies.reuse import Reused
+from rushhour.flow.shared_tier import CacheLost
 from rushhour.hops.contract import Used
 from rushhour.rag.contract import Answer
 
@@ -51,6 +54,11 @@ class Instruments:
         self.reused = counter("reused", "Replies that cost nothing.", "hop", "how")
         self.batch_size = histogram(
             "batch_items", "How many requests shared a call, as each of them saw it.", "hop", buckets=BATCH_SIZES
+        )
+        self.hedged = counter("hedged", "Late calls that were made a second time.", "hop")
+        self.cache_lost = counter("cache_lost", "Times the shared cache could not be asked or told.", "hop")
+        self.ledger_lost = Gauge(
+            "rushhour_ledger_lost", "1 while Redis is lost and this replica paces to its share.", registry=registry
         )
         self.circuit_open = Gauge(
             "rushhour_circuit_open", "1 while a hop's circuit is open.", ["hop"], registry=registry
@@ -97,6 +105,22 @@ def _closed(to: Instruments, event: Closed) -> None:
     to.circuit_open.labels(event.hop).set(0)
 
 
+def _hedged(to: Instruments, event: Hedged) -> None:
+    to.hedged.labels(event.hop).inc()
+
+
+def _cache_lost(to: Instruments, event: CacheLost) -> None:
+    to.cache_lost.labels(event.hop).inc()
+
+
+def _ledger_lost(to: Instruments, _event: LedgerLost) -> None:
+    to.ledger_lost.set(1)
+
+
+def _ledger_back(to: Instruments, _event: LedgerBack) -> None:
+    to.ledger_lost.set(0)
+
+
 Handler: TypeAlias = Callable[[Instruments, Any], None]
 
 HANDLERS: Mapping[type[Event], Handler] = {
@@ -109,6 +133,10 @@ HANDLERS: Mapping[type[Event], Handler] = {
     Batched: _batched,
     Opened: _opened,
     Closed: _closed,
+    Hedged: _hedged,
+    CacheLost: _cache_lost,
+    LedgerLost: _ledger_lost,
+    LedgerBack: _ledger_back,
 }
 
 

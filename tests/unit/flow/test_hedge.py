@@ -19,6 +19,7 @@ class Upstream:
 
     def __init__(self) -> None:
         self.script: list[Any] = []
+        self.parting_s = 0.0
         self.asked = 0
         self.running = 0
         self.spare = False
@@ -31,6 +32,10 @@ class Upstream:
         self.running += 1
         try:
             await asyncio.sleep(seconds)
+        except asyncio.CancelledError:
+            if self.parting_s:
+                await asyncio.sleep(self.parting_s)
+            raise
         finally:
             self.running -= 1
         if isinstance(outcome, Exception):
@@ -145,17 +150,20 @@ async def test_a_stream_that_lost_is_closed() -> None:
 
 
 def test_leaving_ends_both() -> None:
-    """A caller who goes away takes both calls along."""
+    """A caller who goes away takes both calls along, and his permit is free only when they have let go."""
 
     async def leave() -> None:
         hop, upstream = await hedged()
+        upstream.parting_s = 0.5
         upstream.script = [(60.0, None), (60.0, None)]
+        begun = asyncio.get_running_loop().time()
         asking = asyncio.ensure_future(hop("q", Call()))
         await asyncio.sleep(5)
         assert upstream.running == 2
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
-        assert upstream.running == 0  # at once: whoever waits for the permit goes now
+        assert upstream.running == 0
+        assert asyncio.get_running_loop().time() == begun + 5.5
 
     run_virtual(leave())
 

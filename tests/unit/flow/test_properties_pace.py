@@ -211,6 +211,7 @@ def test_nobody_waits_while_the_limit_has_room(visits: list[Visit], permits: int
             if at > arrived[id(visit)]:
                 busy = max(last - first + 1 - rate * (at - times[first]) for first in range(last + 1))
                 assert busy >= burst - rate * 0.002
+        assert room is None or (room.in_flight, room.reserved) == (0, 0)
 
     run_virtual(scene())
 

@@ -9,11 +9,14 @@ import pytest
 from rushhour.errors import Unavailable
 from rushhour.flow.batch import Batched
 from rushhour.flow.call import Event
+from rushhour.flow.ledger.redis_ledger import LedgerBack, LedgerLost
 from rushhour.flow.policies.breaker import Closed, Opened
 from rushhour.flow.policies.fallback import Degraded
+from rushhour.flow.policies.hedge import Hedged
 from rushhour.flow.policies.pace import Admitted, Gated
 from rushhour.flow.policies.retry import Retried
 from rushhour.flow.policies.reuse import Reused
+from rushhour.flow.shared_tier import CacheLost
 from rushhour.hops.contract import Usage, Used
 from rushhour.rag.contract import Answer
 from rushhour.telemetry.metrics import HANDLERS, Metrics
@@ -31,6 +34,9 @@ COUNTED: list[tuple[Event, str, dict[str, str], float]] = [
     (Degraded("embed", "lexical_only", FAILED), "fallbacks_total", {**EMBED, "label": "lexical_only"}, 1),
     (Batched("embed", 8, 0.1, 0.0, (Gated("embed", 1.0),)), "batch_items_sum", EMBED, 8),
     (Opened("embed", 5.0, "failures"), "circuit_open", EMBED, 1),
+    (Hedged("embed", 0.7), "hedged_total", EMBED, 1),
+    (CacheLost("embed", FAILED), "cache_lost_total", EMBED, 1),
+    (LedgerLost("ledger", 4, "reset"), "ledger_lost", {}, 1),
 ]
 
 
@@ -44,7 +50,7 @@ def test_events(event: Event, name: str, labels: dict[str, str], value: float) -
 
 def test_every_handler_is_tested() -> None:
     """A new line in the registry needs a line above."""
-    assert {type(event) for event, *_ in COUNTED} | {Closed} == set(HANDLERS)
+    assert {type(event) for event, *_ in COUNTED} | {Closed, LedgerBack} == set(HANDLERS)
 
 
 def test_a_closed_circuit_is_closed() -> None:
@@ -53,6 +59,14 @@ def test_a_closed_circuit_is_closed() -> None:
     metrics.emit(Opened("embed", 5.0, "failures"))
     metrics.emit(Closed("embed"))
     assert metrics.registry.get_sample_value("rushhour_circuit_open", EMBED) == 0
+
+
+def test_a_ledger_that_is_back_is_not_lost() -> None:
+    """The gauge goes back."""
+    metrics = Metrics()
+    metrics.emit(LedgerLost("ledger", 4, "reset"))
+    metrics.emit(LedgerBack("ledger", 2.0))
+    assert metrics.registry.get_sample_value("rushhour_ledger_lost") == 0
 
 
 def test_what_travels_inside_a_batch_is_counted_once() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Final
 
@@ -35,11 +36,29 @@ _VOID: Final = frozenset(
 _UNCLOSED: Final = frozenset(("p", "li", "dt", "dd", "td", "th", "tr", "option", "tbody", "thead"))
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page's content as light Markdown, its headings, and the title of its head."""
+
+    title: str
+    text: str
+    headings: tuple[Heading, ...]
+
+
 def parse_html(name: str, content: bytes) -> Document:
     """Parse a page: `<h1>` to `<h6>` become headings, lists and code keep their shape.
 
     Raises UnreadableDocument for one that nests deeper than `MAX_DEPTH`.
     """
+    found = page(name, content)
+    title, headings = titled(found.headings, name)
+    if headings is found.headings:  # none of them is the document's title
+        title = found.title or title
+    return Document(title, found.text, tuple(sections_between(found.text, headings)), "markdown")
+
+
+def page(name: str, content: bytes) -> Page:
+    """Read a page, as one document or one chapter of many; raises as `parse_html` does."""
     source = _decoded(name, content)
     if _depth(source) > MAX_DEPTH:
         raise UnreadableDocument(f"{name} nests its tags deeper than {MAX_DEPTH:,} levels: it is no document.")
@@ -47,11 +66,7 @@ def parse_html(name: str, content: bytes) -> Document:
     writer = _Markdown()
     writer.feed(_content(tree))
     writer.close()
-    text = writer.text()
-    title, headings = titled(writer.headings, name)
-    if headings == writer.headings:  # none of them is the document's title
-        title = " ".join((tree.title or "").split()) or title
-    return Document(title, text, tuple(sections_between(text, headings)), "markdown")
+    return Page(" ".join((tree.title or "").split()), writer.text(), tuple(writer.headings))
 
 
 def _decoded(name: str, content: bytes) -> str:
