@@ -83,7 +83,7 @@ def _paced(chat: Chat, settings: ChatSettings, ground: Ground, charging: Chargin
     patience = RetrySettings(circuit_patience_s=5.0)
     policies: list[Policy] = [Retry(patience, ground.chance()), breaker, pace, room]
     if settings.hedge:
-        policies.append(Hedge(pace.take_spare, HedgeSettings(quantile=LATE, share=settings.hedge)))
+        policies.append(Hedge(pace.take_spare, HedgeSettings(quantile=LATE, share=settings.hedge), room))
     policies.append(breaker.watch)
     if charging.learns:
         policies.append(Learning(charging))

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from rushhour.errors import WouldMissDeadline
+from rushhour.flow.algorithms.recent import Recent
 from rushhour.flow.call import Call
 from rushhour.flow.ledger.contract import Cost
 
@@ -27,20 +28,6 @@ class Waiting(Protocol):
     def promise(self, cost: Cost, call: Call) -> AbstractContextManager[None]:
         """Count a call that will join soon in what `predict` tells others, until the block ends."""
         ...
-
-
-class Recent:
-    """The mean of recent samples, each weighing less than the one after it (exponentially weighted)."""
-
-    def __init__(self, weight: float = 0.1) -> None:
-        self._weight = weight
-        self._known = False
-        self.value = 0.0
-
-    def add(self, sample: float) -> None:
-        """Take a sample in; the first one counts whole."""
-        self.value += (sample - self.value) * (self._weight if self._known else 1.0)
-        self._known = True
 
 
 class Admission:

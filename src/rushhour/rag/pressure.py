@@ -14,7 +14,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
 from rushhour.errors import WouldMissDeadline
-from rushhour.flow.admission import Admission, Recent
+from rushhour.flow.admission import Admission
+from rushhour.flow.algorithms.recent import Recent
 from rushhour.flow.call import Call
 from rushhour.flow.ledger.contract import Cost
 from rushhour.flow.policies.fallback import Degraded

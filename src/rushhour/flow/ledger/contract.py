@@ -11,6 +11,8 @@ from typing import Protocol
 
 from rushhour.flow.allowance import LimitHeaders
 
+MOST = 1e12
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:
@@ -18,6 +20,10 @@ class Cost:
 
     requests: float = 1.0
     tokens: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.requests < MOST and 0 <= self.tokens < MOST):
+            raise ValueError(f"a call cannot cost {self.requests!r} requests and {self.tokens!r} tokens")
 
 
 @dataclass(frozen=True, slots=True)

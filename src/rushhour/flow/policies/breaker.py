@@ -101,6 +101,7 @@ class Breaker:
         self._admitted = 0
         self._probing = 0
         self._why = ""
+        self._penniless = False
 
     async def __call__(self, request: Any, call: Call, inner: Hop[Any, Any]) -> Any:
         """Refuse while open; let a few probes through when half open."""
@@ -145,9 +146,12 @@ class Breaker:
             return True
         raise self._refusal(now, call)
 
-    def _refusal(self, now: float, call: Call) -> CircuitOpen:
+    def _refusal(self, now: float, call: Call) -> CircuitOpen | QuotaExhausted:
+        """Say that it rests; an empty account as what it is, so that nobody waits for the next probe."""
         rest = max(self._until - now, self._settings.open_s / 2)
         name = call.hop or "The upstream"
+        if self._penniless:
+            return QuotaExhausted(f"{self._why} {name} is asked again in {rest:.1f} s.", retry_after=rest)
         return CircuitOpen(
             f"{name} rests after failures ({self._why}); it is probed again in {rest:.1f} s.", retry_after=rest
         )
@@ -157,6 +161,7 @@ class Breaker:
             return
         if isinstance(cause, QuotaExhausted):
             self._open(now, str(cause), attempt.call)
+            self._penniless = True
         elif cause.may_pass:
             self._count(attempt, now, failed=True, why=str(cause))
         else:  # it refuses this request, so it is alive
@@ -211,6 +216,6 @@ class Breaker:
         seconds *= self._random.uniform(0.8, 1.2)
         self._opened_in_a_row = min(self._opened_in_a_row + 1, 30)
         self._openings += 1
-        self._state, self._until, self._why = _State.OPEN, now + seconds, why
+        self._state, self._until, self._why, self._penniless = _State.OPEN, now + seconds, why, False
         self._window.clear()
         call.emit(Opened(call.hop, seconds, why))

@@ -17,9 +17,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from rushhour.errors import DeadlineExceeded, QueueFull, Throttled, WouldMissDeadline
+from rushhour.errors import CircuitOpen, DeadlineExceeded, QueueFull, Throttled, WouldMissDeadline
 from rushhour.flow.algorithms.fair_queue import Entry, FairQueue
 from rushhour.flow.algorithms.promises import Promises
+from rushhour.flow.algorithms.recent import Recent
 from rushhour.flow.algorithms.standing import StandingQueue
 from rushhour.flow.allowance import LimitsSeen
 from rushhour.flow.call import Call, Event, Hop
@@ -28,8 +29,10 @@ from rushhour.flow.room import Room
 
 CostOf = Callable[[Any], Cost]
 
-RECENT = 0.1
-"""What the latest reply weighs in the mean time that the upstream takes."""
+CAUTION = 1.25
+"""A call that has to wait is let in if this much of the upstream's usual time would be left to it."""
+LONGEST_GATE_S = 7 * 86_400.0
+"""A longer wait than this is a mistake of the sender's, not advice."""
 HOPELESS = 0.5
 """With less time left than this part of what the upstream usually takes, a call would be paid for in vain."""
 TICK_S = 0.001
@@ -109,7 +112,7 @@ class Pace:
         self._room = room
         self._promises = Promises()
         self._standing = StandingQueue()
-        self._upstream_s = 0.0
+        self._upstream = Recent()
         self._gate = -math.inf
         self._timer: asyncio.TimerHandle | None = None
         self._wants_room = False
@@ -119,17 +122,24 @@ class Pace:
 
     async def __call__(self, request: Any, call: Call, inner: Hop[Any, Any]) -> Any:
         """Wait for a turn, then go; a 429 closes the gate and is raised for `Retry` to bring back."""
-        await self._turn(request, call)
-        loop = asyncio.get_running_loop()
-        left = self._quota.mark(loop.time())
+        cost = await self._turn(request, call)
+        clock = asyncio.get_running_loop().time
+        left = self._quota.mark(clock())
         try:
             reply = await inner(request, call.telling(self._listening(call, left)))
         except Throttled as cause:
             self._close_gate(cause, left, call)
             raise
-        now = loop.time()
+        except CircuitOpen:  # it opened meanwhile: nothing was sent
+            self._quota.give_back(cost)
+            raise
+        except asyncio.CancelledError:
+            if (took := clock() - left.at) > self._upstream.value:  # it would have taken this long at least
+                self._upstream.add(took)
+            raise
+        now = clock()
         self._quota.succeeded(left, now)
-        self._upstream_s += RECENT * (now - left.at - self._upstream_s)
+        self._upstream.add(now - left.at)
         return reply
 
     def _listening(self, call: Call, left: Mark) -> Callable[[Event], None]:
@@ -188,14 +198,15 @@ class Pace:
         """Seconds that the hop is busy with a call of this cost, by whatever is scarcest."""
         return max(self._quota.price(cost), self._room.pace() if self._room else 0.0)
 
-    async def _turn(self, request: Any, call: Call) -> None:
+    async def _turn(self, request: Any, call: Call) -> Cost:
+        """Wait for a turn; return what was taken for it."""
         loop = asyncio.get_running_loop()
         begun = loop.time()
         cost = self._cost(request)
         if not self._queue and not self._obstacle(cost, begun):
             self._admit(cost, begun)
             call.emit(Admitted(call.hop, 0.0))
-            return
+            return cost
         entry = self._join(request, cost, call, begun)
         if self._queue.peek() is entry:
             self.serve()
@@ -205,6 +216,7 @@ class Pace:
             self._leave(entry)
             raise
         call.emit(Admitted(call.hop, loop.time() - begun))
+        return entry.item.cost
 
     def _obstacle(self, cost: Cost, now: float) -> float:
         """Seconds until it is worth looking again whether this cost may go; infinite where a free permit will tell."""
@@ -225,7 +237,7 @@ class Pace:
                 f"{len(self._queue)} calls already wait for {call.hop or 'this hop'}; come back in {advice:.1f} s.",
                 retry_after=advice,
             )
-        if now + eta + (self._upstream_s if eta else 0.0) > call.deadline:
+        if now + eta + (CAUTION * self._upstream.value if eta else 0.0) > call.deadline:
             raise WouldMissDeadline(
                 f"The wait for {call.hop or 'this hop'} is about {eta:.1f} s and the request's deadline is in "
                 f"{call.deadline - now:.1f} s; come back in {advice:.1f} s or allow a longer timeout.",
@@ -261,7 +273,7 @@ class Pace:
             if entry is None:
                 return
             waiting = entry.item
-            if waiting.go.done() or entry.deadline < now + HOPELESS * self._upstream_s:
+            if waiting.go.done() or entry.deadline < now + HOPELESS * self._upstream.value:
                 self._turn_away(entry, now)
                 continue
             if self._grows:
@@ -271,7 +283,7 @@ class Pace:
                 self._look_again(now + max(pause, TICK_S))
                 return
             self._admit(waiting.cost, now)
-            self._standing.note(now, late=entry.deadline - now < self._upstream_s)
+            self._standing.note(now, late=entry.deadline - now < self._upstream.value)
             waiting.taken = waiting.cost
             self._queue.pop()
             waiting.go.set_result(None)
@@ -305,7 +317,8 @@ class Pace:
         """Hold the hop until the advised time; the provider's bucket is empty then, so no burst follows."""
         now = asyncio.get_running_loop().time()
         told = cause.retry_after
-        advised = self._settings.backoff_s if told is None or not math.isfinite(told) else max(told, 0.0)
+        sane = told is not None and 0 <= told <= LONGEST_GATE_S
+        advised = told if told is not None and sane else self._settings.backoff_s
         until = now + advised * self._random.uniform(1.0, 1.0 + self._settings.gate_jitter)
         self._quota.throttled(left, until, now)
         if until <= self._gate:
