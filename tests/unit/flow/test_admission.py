@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rushhour.errors import WouldMissDeadline
-from rushhour.flow.admission import Admission, Recent
+from rushhour.flow.admission import Admission
+from rushhour.flow.algorithms.recent import Recent
 from rushhour.flow.call import Call
 from rushhour.flow.ledger.contract import Cost
 from rushhour.flow.ledger.memory import Limits, MemoryQuota
