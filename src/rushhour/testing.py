@@ -29,7 +29,8 @@ class _SkippingSelector(selectors.DefaultSelector):
         self.threads_at_work = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0)
+        # With no thread at work and no socket but the loop's own there is nothing to ask the system for.
+        ready = super().select(0) if self.threads_at_work or len(self.get_map()) > 1 else []
         if ready or timeout == 0:
             return ready
         if self.threads_at_work:

