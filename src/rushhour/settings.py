@@ -42,7 +42,8 @@ class _Section(BaseModel):
 class _Provider(_Section):
     """What every hop to a provider needs: where, who, how fast, how many at once, how long.
 
-    If `adaptive`, fewer calls than `concurrency` are in flight while latency says that the provider is overloaded.
+    If `adaptive`, and no rate limit is configured, fewer calls than `concurrency` are in flight while latency says that
+    the provider is overloaded.
     """
 
     base_url: HttpUrl | None = None
@@ -104,7 +105,7 @@ class ChatSettings(_Provider):
     rpm: Positive | None = None
     tpm: Positive | None = None
     concurrency: Count = 1000
-    timeout_s: Seconds = 60.0
+    timeout_s: Seconds = 20.0
     max_tokens: Count = 512
     hedge: Annotated[float, Field(ge=0, le=0.2)] = 0.03
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"

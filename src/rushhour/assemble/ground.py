@@ -24,6 +24,8 @@ HopSettings = EmbedSettings | ChatSettings | VectorSettings
 
 FIRST_GUESS = 100
 """Calls in flight that a provider is trusted with before its latency has told anything."""
+FEWEST = 8
+"""Calls in flight that a provider is trusted with however slow it is."""
 OURS = ("local", "embedded", "extractive")
 """Providers on this machine: their latency is our own, so their concurrency is what it is set to."""
 
@@ -73,7 +75,7 @@ class Ground:
         grows: bool,
     ) -> tuple[Pace, Concurrency]:
         waiting = self.settings.queue
-        room = Concurrency(_cap(settings, concurrency))
+        room = Concurrency(_cap(settings, concurrency, limited=rpm is not None or tpm is not None))
         pace = Pace(
             self._quota(hop, Limits(rpm, tpm, settings.burst_s, settings.use)),
             cost,
@@ -91,7 +93,8 @@ class Ground:
         return self.ledger.quota(hop, limits) if self.ledger and known else MemoryQuota(limits)
 
 
-def _cap(settings: HopSettings, concurrency: int) -> int | Gradient2:
-    if not settings.adaptive or settings.provider in OURS:
+def _cap(settings: HopSettings, concurrency: int, *, limited: bool) -> int | Gradient2:
+    """Learn from latency what a provider bears; one whose rate limit is known is paced by that, and told by no more."""
+    if limited or not settings.adaptive or settings.provider in OURS:
         return concurrency
-    return Gradient2(initial=min(FIRST_GUESS, concurrency), maximum=concurrency)
+    return Gradient2(initial=min(FIRST_GUESS, concurrency), minimum=min(FEWEST, concurrency), maximum=concurrency)

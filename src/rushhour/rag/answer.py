@@ -7,7 +7,7 @@ import math
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 
-from rushhour.errors import InvalidRequest, RushhourError, TruncatedStream
+from rushhour.errors import InvalidRequest, Refusal, RushhourError, TruncatedStream
 from rushhour.flow.call import Call, Event, Hop
 from rushhour.flow.policies.fallback import Degraded, is_down
 from rushhour.flow.stream import Stream
@@ -78,7 +78,8 @@ class Answerer:
         try:
             reply = await self._generate(asked, call, receipt)
         except RushhourError as cause:
-            if not is_down(cause):
+            # Who was let in at the door is not turned away because the queue has become longer since.
+            if not is_down(cause) and not (self._pressure and isinstance(cause, Refusal)):
                 raise
             return await self._without_model(request, asked, call, receipt, cause)
         return self._told(reply, asked.passages, receipt)

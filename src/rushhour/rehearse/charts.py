@@ -15,6 +15,13 @@ Point = tuple[float, float]
 Anchor = Literal["start", "middle", "end"]
 
 
+_LETTER = 7.6
+"""Mean width of a letter of a word, in units."""
+_LINE = 17.0
+"""Distance of two lines of words, in units."""
+_STEPS = (0.0, _LINE, -_LINE, 2 * _LINE, -2 * _LINE, 3 * _LINE)
+
+
 def nice_ticks(high: float, about: int = 6) -> list[float]:
     """Return round numbers from 0 to at least `high`, about as many as asked (steps of 1, 2, 2.5 or 5 × 10ⁿ)."""
     if high <= 0:
@@ -47,6 +54,7 @@ class Plot:
     y_unit: str = ""
     y_suffix: str = ""
     _parts: list[str] = field(default_factory=list)
+    _words: list[tuple[float, float, float]] = field(default_factory=list)
 
     def x(self, value: float) -> float:
         """Place a data coordinate on the page."""
@@ -113,8 +121,13 @@ class Plot:
     def word(
         self, x: float, y: float, text: str, colour: str, anchor: Anchor = "start", lift: float = 0, shift: float = 0
     ) -> None:
-        """Write beside a point, `lift` units above it and `shift` to its right."""
-        self._label(self.x(x) + shift, self.y(y) - lift, text, f"word {colour}", anchor)
+        """Write beside a point, `lift` units above it and `shift` to its right, or nearby where words stand already."""
+        left, base = self.x(x) + shift, self.y(y) - lift
+        width = _LETTER * len(text)
+        start = left - width * {"start": 0.0, "middle": 0.5, "end": 1.0}[anchor]
+        base = min((base + step for step in _STEPS), key=lambda at: (self._crowded(start, width, at), abs(at - base)))
+        self._words.append((start, start + width, base))
+        self._label(left, base, text, f"word {colour}", anchor)
 
     def svg(self) -> str:
         """Return the finished picture; its title is read to those who cannot see it."""
@@ -122,6 +135,12 @@ class Plot:
         return (
             f'<svg viewBox="0 -8 {self.width:g} {self.height + 8:g}" role="img" aria-label="{escape(self.title)}">'
             f"<title>{escape(self.title)}</title>{body}</svg>"
+        )
+
+    def _crowded(self, start: float, width: float, base: float) -> int:
+        """Count the words that one at this place would touch."""
+        return sum(
+            start < right and left < start + width and abs(base - other) < _LINE for left, right, other in self._words
         )
 
     def _path(self, points: Sequence[Point]) -> str:

@@ -113,7 +113,8 @@ async def _ask(session: aiohttp.ClientSession, target: Target, visit: Visit, due
     except (Truncated, aiohttp.ClientPayloadError):
         outcome, kind = Outcome.FAILED, "truncated_stream"
     except ErrorInStream as cause:
-        outcome, kind = Outcome.FAILED, str(cause)
+        outcome = Outcome.FAILED if reply.advised is None else Outcome.REFUSED
+        kind = str(cause)
     except aiohttp.ClientConnectorError:
         outcome, kind = Outcome.FAILED, "connection_refused"
     except (aiohttp.ClientError, OSError):

@@ -104,18 +104,30 @@ def _ceiling(rehearsal: Rehearsal, until: float) -> list[Point]:
 
 
 def provider_view(rehearsal: Rehearsal) -> str:
-    """Draw the chat calls that the provider admitted and refused each second, one panel a pipeline."""
+    """Draw the chat calls that the provider served, failed and refused each second, one panel a pipeline."""
     runs = [run for run in rehearsal.runs if run.series.admitted]
     if not runs:
         return ""
-    rows = [list(zip(run.series.admitted, run.series.throttled, strict=True)) for run in runs]
+    rows = [_seconds_of(run) for run in runs]
     high = max([rehearsal.limit_per_s * 1.2, *(sum(row) for panel in rows for row in panel)])
     longest = max(len(panel) for panel in rows)
     panels = [_provider_panel(rehearsal, run, panel, high, longest) for run, panel in zip(runs, rows, strict=True)]
     return f'<div class="pair">{"".join(panels)}</div>'
 
 
-def _provider_panel(rehearsal: Rehearsal, run: Run, rows: Sequence[tuple[int, int]], high: float, longest: int) -> str:
+def _seconds_of(run: Run) -> list[tuple[int, int, int]]:
+    """Return the calls served, failed and refused in each second."""
+    series = run.series
+    failed = series.failed or [0] * len(series.admitted)
+    return [
+        (admitted - broken, broken, throttled)
+        for admitted, broken, throttled in zip(series.admitted, failed, series.throttled, strict=True)
+    ]
+
+
+def _provider_panel(
+    rehearsal: Rehearsal, run: Run, rows: Sequence[tuple[int, int, int]], high: float, longest: int
+) -> str:
     limit = rehearsal.limit_per_s
     plot = Plot(
         f"Calls that the provider admitted and refused each second: {run.pipeline}",
@@ -130,12 +142,13 @@ def _provider_panel(rehearsal: Rehearsal, run: Run, rows: Sequence[tuple[int, in
     )
     _bands(plot, rehearsal)
     plot.axes()
-    for second, (admitted, throttled) in enumerate(rows):
-        plot.bar(second, second + 1, 0, admitted, run.pipeline)
-        plot.bar(second, second + 1, admitted, admitted + throttled, "throttled")
+    for second, (served, failed, throttled) in enumerate(rows):
+        plot.bar(second, second + 1, 0, served, run.pipeline)
+        plot.bar(second, second + 1, served, served + failed, "failed")
+        plot.bar(second, second + 1, served + failed, served + failed + throttled, "throttled")
     plot.line([(0, limit), (plot.x_ticks[-1], limit)], "ceiling")
-    refused = sum(throttled for _, throttled in rows)
-    caption = f"<b class='{run.pipeline}'>{escape(run.pipeline)}</b> · {refused:,} refused with 429"
+    refused, failed = sum(row[2] for row in rows), sum(row[1] for row in rows)
+    caption = f"<b class='{run.pipeline}'>{escape(run.pipeline)}</b> · {refused:,} refused with 429, {failed:,} failed"
     return f"<div>{plot.svg()}<p class='panel'>{caption}</p></div>"
 
 

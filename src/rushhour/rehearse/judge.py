@@ -81,5 +81,12 @@ def error_kind(body: Any) -> str:
     return PASSED_ON_429 if kind == "rate_limit_exceeded" else kind
 
 
+def advised_in(body: Any) -> float | None:
+    """Return the seconds after which an error in a stream says that asking again can help."""
+    error = body.get("error") if isinstance(body, dict) else None
+    wait_ms = error.get("retry_after_ms") if isinstance(error, dict) else None
+    return wait_ms / 1000 if isinstance(wait_ms, int | float) and 0 <= wait_ms < math.inf else None
+
+
 def _plain(text: str) -> str:
     return " ".join(_MARKER.sub("", text.translate(_QUOTES)).casefold().split())

@@ -65,7 +65,10 @@ def run_of(
         cost_per_answer_usd=account.cost_usd / len(right) if right else None,
         embeddings_per_answer=round(calls.embeddings / len(right), 4) if right else None,
         series=msgspec.structs.replace(
-            series_of(visits), admitted=account.chat_admitted, throttled=account.chat_throttled
+            series_of(visits),
+            admitted=account.chat_admitted,
+            throttled=account.chat_throttled,
+            failed=account.chat_failed,
         ),
         crowd_late_p99_s=percentile([visit.late_s for visit in visits], 99) or 0.0,
         crowd_cpu_s=round(crowd.cpu_s, 2),

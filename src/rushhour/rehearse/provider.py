@@ -69,6 +69,11 @@ class Account:
         return self._by_second("accepted", "failed")
 
     @property
+    def chat_failed(self) -> list[int]:
+        """Chat calls that met a fault, by the second since the reset."""
+        return self._by_second("failed")
+
+    @property
     def chat_throttled(self) -> list[int]:
         """Chat calls refused with 429, by the second since the reset."""
         return self._by_second("throttled")

@@ -10,7 +10,15 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from rushhour.rehearse.judge import Outcome, advised_wait, degraded_in, error_kind, judge_answer, judge_status
+from rushhour.rehearse.judge import (
+    Outcome,
+    advised_in,
+    advised_wait,
+    degraded_in,
+    error_kind,
+    judge_answer,
+    judge_status,
+)
 from rushhour.rehearse.visits import Visit
 
 _DATA = b"data:"
@@ -44,8 +52,8 @@ class ErrorInStream(Exception):
 class Reply:
     """The answer to one visit, streamed or whole.
 
-    `first_at` is the loop's time of the first word (NaN: there was none), `advised` for how many seconds a reply that
-    is not 200 asks to stay away.
+    `first_at` is the loop's time of the first word (NaN: there was none), `advised` for how many seconds a refusal, or
+    an error that ended a stream, asks to stay away.
     """
 
     def __init__(self, visit: Visit) -> None:
@@ -100,6 +108,7 @@ class Reply:
                 return "".join(text)
             chunk = _decode(data)
             if kind := error_kind(chunk):
+                self.advised = advised_in(chunk)
                 raise ErrorInStream(kind)
             self.degraded = degraded_in(chunk) or self.degraded
             for choice in chunk.get("choices", ()) if isinstance(chunk, dict) else ():

@@ -109,9 +109,9 @@ def _provider(rehearsal: Rehearsal) -> str:
     if not drawn:
         return ""
     return (
-        "<section><h2>What the provider saw</h2><p>Chat calls arriving each second: admitted in the pipeline’s colour, "
-        f"refused with 429 in pale red. The dashed line is the limit, {rehearsal.limit_per_s:g} a second: what is left "
-        "unused below it is answers that nobody got.</p>"
+        "<section><h2>What the provider saw</h2><p>Chat calls arriving each second: served in the pipeline’s colour, "
+        "failed by the provider in grey, refused with 429 in pale red. The dashed line is the limit, "
+        f"{rehearsal.limit_per_s:.4g} a second: what is left unused below it is answers that nobody got.</p>"
         f"{drawn}</section>"
     )
 

@@ -24,7 +24,7 @@ class Series(msgspec.Struct, frozen=True):
     """What happened when: counts in bins of `step_s` seconds from the first scheduled arrival.
 
     `arrived`, `answered` and `unserved` count users; `admitted` and `throttled` count chat calls at the provider,
-    a second each.
+    a second each; `failed` of those admitted met a fault of the provider.
     """
 
     step_s: float
@@ -33,6 +33,7 @@ class Series(msgspec.Struct, frozen=True):
     unserved: list[int]
     admitted: list[int] = []
     throttled: list[int] = []
+    failed: list[int] = []
 
 
 class Returned(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,6 +210,8 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
     slo: Slo | None = None
     description: str = ""
     wall_s: float = 0.0
+    replicas: int = 1
+    limit_used: float | None = None
     partial: bool = False
     version: str = ""
     made_at: int = 0

@@ -8,7 +8,6 @@ pass: retries that cannot help would only add to the load.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -74,19 +73,35 @@ class Failure:
         return b"data: " + self.body + b"\n\n"
 
 
+ASK_AGAIN_S = 0.5
+"""When to ask again after an upstream's failure that nobody gave a time for."""
+
+
 def failure(error: Exception, request_id: str) -> Failure:
     """Describe an error to the user; of one that we did not foresee only the request's id is told."""
     if not isinstance(error, RushhourError):
         message = f"Something broke inside the server. Please report it and name the request {request_id}."
         return Failure(500, RushhourError.code, _body(message, "server_error", None, RushhourError.code))
     param = error.param if isinstance(error, InvalidRequest) else None
-    body = _body(str(error), _kind(error), param, error.code)
+    body = _body(str(error), _kind(error), param, error.code, _wait(error))
     return Failure(error.status, error.code, body, _advice(error))
 
 
-def _body(message: str, kind: str, param: str | None, code: str) -> bytes:
-    content: Mapping[str, str | None] = {"message": message, "type": kind, "param": param, "code": code}
+def _body(message: str, kind: str, param: str | None, code: str, wait_s: float | None = None) -> bytes:
+    """Write OpenAI's error object, with `retry_after_ms` where asking again can help: a stream has no headers left."""
+    content: dict[str, str | int | None] = {"message": message, "type": kind, "param": param, "code": code}
+    if wait_s is not None:
+        content["retry_after_ms"] = math.ceil(wait_s * 1000)
     return msgspec.json.encode({"error": content})
+
+
+def _wait(error: RushhourError) -> float | None:
+    """Seconds after which asking again can help; None where it cannot."""
+    if isinstance(error, Refusal | Throttled | ShuttingDown):
+        return 1.0 if error.retry_after is None else max(error.retry_after, 0.0)
+    if isinstance(error, UpstreamError) and error.may_pass:
+        return max(error.retry_after or 0.0, ASK_AGAIN_S)
+    return None
 
 
 def _kind(error: RushhourError) -> str:
@@ -107,8 +122,8 @@ def _kind(error: RushhourError) -> str:
 
 def _advice(error: RushhourError) -> Headers:
     """Tell whether and when to come back."""
-    if isinstance(error, Refusal | Throttled | ShuttingDown):
-        seconds = 1.0 if error.retry_after is None else max(error.retry_after, 0.0)
+    seconds = _wait(error)
+    if seconds is not None and isinstance(error, Refusal | Throttled | ShuttingDown):
         return [
             (b"retry-after", b"%d" % math.ceil(seconds)),
             (b"retry-after-ms", b"%d" % math.ceil(seconds * 1000)),

@@ -128,7 +128,24 @@ def test_stray_failures_cost_little() -> None:
             else:
                 gradient.add(0.2, gradient.limit, now)
 
-    assert 50 < gradient.limit < 110
+    assert 50 < gradient.limit < 150
+
+
+def test_what_failures_took_comes_back_soon() -> None:
+    """An outage halves it to the minimum; ten good windows later it is where it was, not one call further."""
+    gradient = Gradient2(initial=100, minimum=4, maximum=200)
+    now = 0.0
+    for _ in range(600):
+        now += 0.01
+        gradient.drop(now)
+    assert gradient.limit == 4
+
+    for _ in range(10):
+        now += 0.2
+        for _ in range(max(gradient.limit, 10)):
+            gradient.add(0.1, gradient.limit, now)
+
+    assert gradient.limit > 60
 
 
 def test_microseconds_are_no_overload() -> None:

@@ -32,6 +32,18 @@ def test_a_curve_accumulates_from_the_origin() -> None:
     assert cumulate([2, 0, 3], 0.5) == [(0.0, 0.0), (0.5, 2.0), (1.0, 2.0), (1.5, 5.0)]
 
 
+def test_words_do_not_stand_on_each_other() -> None:
+    """Where a word stands already, the next one goes a line further."""
+    plot = Plot("t", [0, 10], [0, 100], width=200, height=100, left=0, right=0, top=0, bottom=0)
+
+    for text in ("first", "second", "third"):
+        plot.word(5, 50, text, "naive")
+    plot.word(0, 50, "far", "naive")
+
+    found = {element.text: float(element.attrib["y"]) for element in ET.fromstring(plot.svg()).iter("text")}  # noqa: S314  # our own text
+    assert found == {"first": 50.0, "second": 67.0, "third": 33.0, "far": 50.0}
+
+
 def test_a_plot_is_well_formed_and_escaped() -> None:
     """Words with < and & do not break the page; points land where the axes say."""
     plot = Plot("a < b & c", [0, 10], [0, 100], width=200, height=100, left=20, right=20, top=10, bottom=10)

@@ -108,6 +108,12 @@ def test_outages_are_shaded(eventful: Rehearsal) -> None:
     assert 'class="band' not in answers_over_time(msgspec.structs.replace(eventful, windows=[]))
 
 
+def test_calls_that_the_provider_failed_are_drawn_apart(finished: Rehearsal) -> None:
+    """They were admitted, but served nobody."""
+    assert "391 refused with 429, 1 failed" in provider_view(finished)
+    assert provider_view(finished).count('class="bar failed"') == 1
+
+
 def test_objectives_have_a_table_and_a_sentence(finished: Rehearsal) -> None:
     """What was demanded, what was measured, and whether it held."""
     held = judged(finished, parse_slo("wrong<=0"))

@@ -161,7 +161,7 @@ def test_everybodys_account_is_the_sum() -> None:
     account = Account(state, None)
 
     assert (account.calls.chat, account.connections, account.cost_usd) == (4, 5, 1.0)
-    assert (account.chat_admitted, account.chat_throttled) == ([4, 1], [3, 0])
+    assert (account.chat_admitted, account.chat_throttled, account.chat_failed) == ([4, 1], [3, 0], [1, 0])
     assert account.tokens_per_chat_call == 1_500.0
     assert Account(state, "nobody").tokens_per_chat_call is None
 

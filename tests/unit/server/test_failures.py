@@ -25,8 +25,26 @@ def test_every_error_has_the_shape(kind: type[RushhourError]) -> None:
 
     assert told.status == kind.status
     assert 400 <= told.status < 600
-    assert set(error) == {"message", "type", "param", "code"}
+    assert set(error) - {"retry_after_ms"} == {"message", "type", "param", "code"}
     assert (error["message"], error["code"]) == ("It broke.", kind.code)
+
+
+@pytest.mark.parametrize(
+    ("error", "wait_ms"),
+    [
+        (errors.WouldMissDeadline("no", retry_after=12.3456), 12_346),
+        (errors.TruncatedStream("cut"), 500),
+        (errors.ConnectionLost("reset", retry_after=2.0), 2_000),
+        (errors.QuotaExhausted("broke", retry_after=60.0), None),
+        (errors.InvalidRequest("no"), None),
+        (errors.DeadlineExceeded("late"), None),
+    ],
+)
+def test_when_to_ask_again_is_in_the_body(error: errors.RushhourError, wait_ms: int | None) -> None:
+    """An error that ends a stream has no headers left to say it in; where asking again is in vain it says nothing."""
+    told = json.loads(failure(error, "req_1").event.removeprefix(b"data: "))["error"]
+
+    assert told.get("retry_after_ms") == wait_ms
 
 
 @pytest.mark.parametrize(

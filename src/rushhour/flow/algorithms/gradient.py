@@ -5,8 +5,8 @@ rises above that average, calls queue there instead of here, and the limit shrin
 limit comes out; who enforces it is somebody else's business. Times are seconds of any monotonic clock.
 
 Where this differs from the original: failed calls shrink the limit too, by their share of the calls of a round trip, so
-that a stray failure costs little and an overload halves it; latencies below `FLOOR_S` count as equal; and a window that
-was interrupted by silence is thrown away.
+that a stray failure costs little and an overload halves it, and what they took comes back as in TCP's slow start;
+latencies below `FLOOR_S` count as equal; and a window that was interrupted by silence is thrown away.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ SHORTEST_WINDOW_S, LONGEST_WINDOW_S = 0.1, 5.0
 """A window is one round trip long within these bounds, so that each step sees what the last one did."""
 WARM_UP = 10
 """Windows that the long-term average is plain over, before it becomes exponential."""
+SLOW_START = 1.5
+"""What each good window makes of a limit below that which failures have cut: what was borne once will be again."""
 FALLING = 0.95
 """What a window leaves of a long-term average that an overload has raised to more than twice the present latency."""
 SILENCE_S = 60.0
@@ -63,6 +65,7 @@ class Gradient2:
         self._tolerance, self._headroom, self._smoothing = tolerance, headroom, smoothing
         self._weight = 2 / (long_windows + 1)
         self._limit = float(initial)
+        self._worked = 0.0
         self._long = 0.0
         self._windows = 0
         self._window = _Window(-math.inf)
@@ -120,7 +123,10 @@ class Gradient2:
             if window.most_in_flight >= limit / 2:
                 gradient = min(max(self._tolerance * self._long / short, STEEPEST), 1.0)
                 limit += self._smoothing * (gradient * limit + self._headroom - limit)
+                if gradient == 1.0 and not window.drops and limit < self._worked:
+                    limit = min(limit * SLOW_START, self._worked)
         if window.drops:
+            self._worked = max(self._worked, self._limit)
             limit *= max(1 - window.drops / (window.samples + window.drops), STEEPEST)
         self._limit = min(max(limit, float(self.minimum)), float(self.maximum))
 

@@ -15,13 +15,14 @@ import heapq
 from collections.abc import Callable
 from typing import Any
 
-from rushhour.errors import AttemptTimeout, ConnectionLost, DeadlineExceeded, Unavailable
+from rushhour.errors import AttemptTimeout, DeadlineExceeded
 from rushhour.flow.algorithms.gradient import Gradient2
 from rushhour.flow.call import Call, Hop
 from rushhour.flow.stream import Stream
 
-OVERLOAD = (AttemptTimeout, Unavailable, ConnectionLost)
-"""Failures that may mean too many calls in flight. A 429 is about the rate, other errors about the request."""
+OVERLOAD = (AttemptTimeout,)
+"""Failures that mean too many calls in flight. A 429 is about the rate, a 5xx or a reset about the upstream's health,
+which is the breaker's business; other errors are about the request."""
 
 RECENT = 0.1
 """What the latest hold of a permit weighs in the mean of recent ones."""

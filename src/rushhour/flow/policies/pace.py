@@ -308,10 +308,20 @@ class Pace:
             self.serve()
 
     def _turn_away(self, entry: Entry[_Waiting], now: float) -> None:
+        """Refuse a call that could not finish in time any more; with the deadline passed there is nothing to refuse."""
         self._queue.remove(entry)
-        if not entry.item.go.done():
-            self._standing.note(now, late=True)
+        if entry.item.go.done():
+            return
+        self._standing.note(now, late=True)
+        left = entry.deadline - now
+        if left < 0:
             entry.item.go.set_exception(DeadlineExceeded("The request's deadline passed in the queue."))
+            return
+        usual = self._upstream.value
+        late = (
+            f"Its turn came {left:.1f} s before the deadline, but a reply takes {usual:.1f} s; allow a longer timeout."
+        )
+        entry.item.go.set_exception(WouldMissDeadline(late, retry_after=max(usual, TICK_S)))
 
     def _close_gate(self, cause: Throttled, left: Mark, call: Call) -> None:
         """Hold the hop until the advised time; the provider's bucket is empty then, so no burst follows."""

@@ -1,0 +1,111 @@
+"""The rehearsal's loop: time jumps, order is kept, nothing hangs, nothing runs in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rushhour.rehearse.virtual.loop import RehearsalLoop, run_rehearsal
+from rushhour.testing import Deadlock
+
+
+async def _woken_in_order(delays: list[float]) -> list[int]:
+    woken: list[int] = []
+
+    async def sleep(number: int, delay: float) -> None:
+        await asyncio.sleep(delay)
+        woken.append(number)
+
+    await asyncio.gather(*(sleep(number, delay) for number, delay in enumerate(delays)))
+    return woken
+
+
+def test_an_hour_passes_at_once() -> None:
+    """The clock jumps to the next timer."""
+
+    async def main() -> float:
+        await asyncio.sleep(3600)
+        return asyncio.get_running_loop().time()
+
+    assert run_rehearsal(main()) == pytest.approx(3600)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.sampled_from([0.1, 0.5, 0.5, 2.0, 7.25]), max_size=30))
+def test_sleepers_wake_by_time_and_then_by_order(delays: list[float]) -> None:
+    """Timers of one time fire in the order in which they were set."""
+    expected = sorted(range(len(delays)), key=lambda number: delays[number])
+
+    assert run_rehearsal(_woken_in_order(delays)) == expected
+
+
+def test_a_wait_that_nothing_ends_is_an_error() -> None:
+    """A forgotten release is told, not waited for."""
+
+    async def main() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    with pytest.raises(Deadlock):
+        run_rehearsal(main())
+
+
+def test_a_timer_that_never_comes_is_no_hope() -> None:
+    """An infinite deadline does not keep a hanging rehearsal alive."""
+
+    async def main() -> None:
+        asyncio.get_running_loop().call_at(math.inf, print)
+        await asyncio.get_running_loop().create_future()
+
+    with pytest.raises(Deadlock):
+        run_rehearsal(main())
+
+
+def test_a_timeout_ends_a_wait() -> None:
+    """`asyncio.timeout` works as on any loop."""
+
+    async def main() -> float:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(2.5):
+                await asyncio.get_running_loop().create_future()
+        return asyncio.get_running_loop().time()
+
+    assert run_rehearsal(main()) == pytest.approx(2.5)
+
+
+def test_cancelled_timers_do_not_pile_up() -> None:
+    """Deadlines that never came are forgotten long before their time."""
+
+    async def main() -> int:
+        loop = asyncio.get_running_loop()
+        for _ in range(10_000):
+            loop.call_later(3600, print).cancel()
+            await asyncio.sleep(0)
+        assert isinstance(loop, RehearsalLoop)
+        return len(loop._timers)
+
+    assert run_rehearsal(main()) < 3_000
+
+
+def test_executors_work_at_once_in_this_thread() -> None:
+    """Work for a thread takes no virtual time and happens in order."""
+
+    async def main() -> tuple[str, float]:
+        name = await asyncio.to_thread(lambda: threading.current_thread().name)
+        return name, asyncio.get_running_loop().time()
+
+    assert run_rehearsal(main()) == (threading.current_thread().name, 0.0)
+
+
+def test_a_failure_in_an_executor_is_raised_where_it_is_awaited() -> None:
+    """Nothing is swallowed on the way."""
+
+    async def main() -> None:
+        await asyncio.to_thread(int, "seven")
+
+    with pytest.raises(ValueError, match="seven"):
+        run_rehearsal(main())
