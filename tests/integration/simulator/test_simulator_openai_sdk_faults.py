@@ -77,7 +77,7 @@ async def test_errors_with_a_status_are_tried_three_times(
     async with listening() as simulator:
         simulator.inject(Order(fault=fault, surface="chat", count=10))
         with pytest.raises(error) as caught:
-            await _complete(kind, simulator, timeout=5)
+            await _complete(kind, simulator, timeout=30)
 
     account = _account(simulator)
     assert caught.value.code == code
@@ -106,7 +106,7 @@ async def test_broken_connections_are_tried_three_times(
     async with listening() as simulator:
         simulator.inject(Order(fault=fault, surface="chat", count=10))
         with pytest.raises(error):
-            await _complete(kind, simulator, timeout=0.2 if error is openai.APITimeoutError else 5)
+            await _complete(kind, simulator, timeout=0.2 if error is openai.APITimeoutError else 30)
 
     assert _account(simulator)["total"]["faults"] == {fault: 3}
 
@@ -117,7 +117,7 @@ async def test_what_passes_is_survived(listening: Make, kind: str, fault: str) -
     """Two failures and then an answer: the caller sees only the answer."""
     async with listening() as simulator:
         simulator.inject(Order(fault=fault, surface="chat", count=2))
-        completion = await _complete(kind, simulator, timeout=5)
+        completion = await _complete(kind, simulator, timeout=30)
 
     total = _account(simulator)["total"]
     assert completion.choices[0].finish_reason == "stop"
@@ -170,7 +170,7 @@ async def test_a_stream_that_breaks_is_never_tried_again(
     async with listening() as simulator:
         simulator.inject(Order(fault=fault, surface="chat", count=10))
         with pytest.raises(error):
-            await _stream(kind, simulator, timeout=0.5 if error is openai.APITimeoutError else 5)
+            await _stream(kind, simulator, timeout=0.5 if error is openai.APITimeoutError else 30)
 
     assert _account(simulator)["total"]["calls"] == 1
 
