@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -17,13 +19,23 @@ from rushhour.flow.call import Call
 from rushhour.rag.ingest_report import Outcome, Summary
 from rushhour.rag.ingest_report import Progress as Step
 
+if TYPE_CHECKING:
+    from rushhour.rag.fetch import Fetcher
+    from rushhour.rag.sources import Source
+
 PYTHON_MANUAL = "python-manual"
+STANDARD_INPUT = "-"
 _LISTED = 20
 
 
 def ingest(
     paths: Annotated[
-        list[Path] | None, typer.Argument(help="Files and folders: .txt .md .html .pdf", show_default=False)
+        list[str] | None,
+        typer.Argument(
+            help="Files, folders, zip archives, URLs, or - for standard input: "
+            ".txt .md .rst .html .pdf .docx .epub .csv .json .jsonl and source code.",
+            show_default=False,
+        ),
     ] = None,
     collection: Annotated[
         str, typer.Option("--collection", "-c", help="Where they go; made if it does not exist.", show_default=False)
@@ -31,11 +43,30 @@ def ingest(
     python_manual: Annotated[
         bool, typer.Option("--python-manual", help="Ingest the language reference that every Python carries.")
     ] = False,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--ignore",
+            help="What to pass over in folders and archives, as in a .gitignore; can be repeated.",
+            metavar="PATTERN",
+            show_default=False,
+        ),
+    ] = None,
+    name: Annotated[
+        str, typer.Option("--name", help="What standard input is called; its ending is the format.", show_default=False)
+    ] = "",
+    allow_private: Annotated[
+        bool, typer.Option("--allow-private", help="Fetch URLs of this machine and the local network too.")
+    ] = False,
 ) -> None:
     """Read documents into a collection. Doing it again costs nothing: only what is new is embedded.
 
     Examples:
       rushhour ingest docs/ handbook.pdf --collection handbook
+
+      rushhour ingest https://example.com/guide.html backup.zip --collection handbook
+
+      pandoc notes.odt -t markdown | rushhour ingest - --name notes.md --collection handbook
 
       rushhour ingest --python-manual
     """
@@ -45,19 +76,46 @@ def ingest(
         raise InvalidRequest("Either files or --python-manual, not both: they are different collections.")
     if paths and not collection:
         raise InvalidRequest("Which collection? Say --collection NAME; it is made if it does not exist.")
+    if paths and bool(name) != (STANDARD_INPUT in paths):
+        raise InvalidRequest("Standard input and its name belong together: rushhour ingest - --name notes.md")
     console = Console(highlight=False)
-    summary = run(_ingest(collection or PYTHON_MANUAL, paths, console))
+    asked = _Asked(tuple(dict.fromkeys(paths or ())), tuple(ignore or ()), name, allow_private)
+    summary = run(_ingest(collection or PYTHON_MANUAL, asked, console))
     _show(summary, console)
     if not summary.complete:
         raise typer.Exit(1)
 
 
-async def _ingest(collection: str, paths: Iterable[Path] | None, console: Console) -> Summary:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is to be ingested: without `paths`, the manual."""
+
+    paths: Sequence[str]
+    ignore: Sequence[str]
+    name: str
+    allow_private: bool
+
+    def sources(self, fetcher: Fetcher) -> Iterator[Source]:
+        """Yield the documents, in the order given."""
+        from rushhour.rag.fetch import is_url
+        from rushhour.rag.sources import files_from, piped, python_manual
+
+        if not self.paths:
+            yield from python_manual()
+        for path in self.paths:
+            if path == STANDARD_INPUT:
+                yield from piped(self.name, sys.stdin.buffer, self.ignore)
+            elif is_url(path):
+                yield fetcher.source(path)
+            else:
+                yield from files_from([Path(path)], self.ignore)
+
+
+async def _ingest(collection: str, asked: _Asked, console: Console) -> Summary:
     from rushhour import settings
     from rushhour.assemble import assemble
-    from rushhour.rag.sources import files_from, python_manual
+    from rushhour.rag.fetch import Fetcher
 
-    sources = files_from(paths) if paths else python_manual()
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -67,7 +125,7 @@ async def _ingest(collection: str, paths: Iterable[Path] | None, console: Consol
         console=console,
         transient=True,
     )
-    async with assemble(settings.load()) as system:
+    async with assemble(settings.load()) as system, Fetcher(allow_private=asked.allow_private) as fetcher:
         with bar:
             files = bar.add_task("files", total=None, file="")
             chunks = bar.add_task("chunks", total=None, file="")
@@ -76,7 +134,7 @@ async def _ingest(collection: str, paths: Iterable[Path] | None, console: Consol
                 bar.update(files, completed=step.files, total=step.files_total, file=escape(step.file))
                 bar.update(chunks, completed=step.embedded, total=step.chunks)
 
-            return await system.ingester.ingest(collection, sources, Call("shell"), follow)
+            return await system.ingester.ingest(collection, asked.sources(fetcher), Call("shell"), follow)
 
 
 def _show(summary: Summary, console: Console) -> None:

@@ -74,6 +74,12 @@ def rehearse(
     seed: Annotated[
         int | None, typer.Option(help="The same seed plays the same Monday.", show_default="the scenario's, 1")
     ] = None,
+    virtual: Annotated[
+        bool, typer.Option("--virtual", help="Play production on virtual time, without sockets: a million users.")
+    ] = False,
+    replicas: Annotated[
+        int, typer.Option(help="With --virtual: how many replicas share the provider’s limits.", min=1)
+    ] = 1,
     list_them: Annotated[bool, typer.Option("--list", help="Show the scenarios and end.")] = False,
 ) -> None:
     """Rehearse a rush hour: a crowd asks the naive pipeline, then rushhour; the report shows how each fared.
@@ -86,6 +92,8 @@ def rehearse(
       rushhour rehearse --scenario flaky --pipelines naive,sdk,production
 
       rushhour rehearse --scenario my-monday.toml --slo 'answered>=99.9%,p95<=20s,errors<=0'
+
+      rushhour rehearse --virtual --replicas 16 --users 1000000 --over 6h
 
       rushhour rehearse --target http://127.0.0.1:9000/v1 --model my-app
     """
@@ -103,12 +111,21 @@ def rehearse(
         find_scenario(scenario), users=users, over_s=parse_duration(over, "--over") if over else None, seed=seed
     )
     demands = parse_slo(slo) if slo is not None else ()
-    cast = _cast(pipelines, target, model, api_key, provider_port, wait, questions)
+    if virtual:
+        _check_virtual(pipelines, target)
+    elif replicas != 1:
+        raise InvalidRequest("--replicas is for --virtual: sockets are rehearsed with one server.", param="--replicas")
+    cast = _cast(
+        pipelines or ("production" if virtual else None), target, model, api_key, provider_port, wait, questions
+    )
     report, json = report.resolve(), json.resolve() if json else None
     for file in filter(None, (json, report)):
         _check_writable(file)
+    from rushhour.rehearse.virtual.loop import run_rehearsal
+
+    start = run_rehearsal if virtual else run
     try:
-        told = run(_rehearse(played, cast, demands, json, report, Console()))
+        told = start(_rehearse(played, cast, demands, json, report, Console(), replicas if virtual else None))
     except asyncio.CancelledError:
         raise typer.Exit(128 + signal.SIGTERM) from None
     if told.slo is not None and not told.slo.held:
@@ -145,19 +162,32 @@ def _cast(
 
 
 async def _rehearse(
-    scenario: Scenario, cast: Cast, demands: Sequence[Demand], json: Path | None, report: Path, console: Console
+    scenario: Scenario,
+    cast: Cast,
+    demands: Sequence[Demand],
+    json: Path | None,
+    report: Path,
+    console: Console,
+    replicas: int | None,
 ) -> Rehearsal:
+    """Play it, on virtual time with so many `replicas`, and write what came of it."""
     from rushhour.rehearse.live import Terminal, print_result
     from rushhour.rehearse.play import Play
     from rushhour.rehearse.report import write_report
     from rushhour.rehearse.results import write_json
     from rushhour.rehearse.slo import judged
+    from rushhour.rehearse.virtual.play import VirtualPlay
 
     folder = Path(tempfile.mkdtemp(prefix="rushhour-rehearsal-"))
     _stop_on_sigterm()
     finished = False
     with Terminal(console) as terminal:
-        play = Play(scenario, folder, terminal, _command(scenario, cast, demands), cast)
+        command = _command(scenario, cast, demands, replicas)
+        play: Play | VirtualPlay
+        if replicas is not None:
+            play = VirtualPlay(scenario, folder, terminal, command, replicas)
+        else:
+            play = Play(scenario, folder, terminal, command, cast)
         try:
             await play.play()
             finished = True
@@ -179,7 +209,7 @@ def _list() -> None:
     print_scenarios(Console())
 
 
-def _command(scenario: Scenario, cast: Cast, demands: Sequence[Demand]) -> str:
+def _command(scenario: Scenario, cast: Cast, demands: Sequence[Demand], replicas: int | None = None) -> str:
     """Write what repeats this rehearsal; keys and files of questions are left to whoever has them."""
     words = ["rushhour", "rehearse", "--scenario", scenario.source or scenario.name, "--users", str(scenario.users)]
     if scenario.arrivals != "burst":
@@ -187,11 +217,25 @@ def _command(scenario: Scenario, cast: Cast, demands: Sequence[Demand]) -> str:
     words += ["--seed", str(scenario.seed)]
     if cast.app is not None:
         words += ["--target", cast.app.base_url, "--model", cast.app.model]
-    if cast.pipelines and (cast.app is not None or tuple(cast.pipelines) != ("naive", "production")):
+    if replicas is not None:
+        words += ["--virtual", "--replicas", str(replicas)]
+    elif cast.pipelines and (cast.app is not None or tuple(cast.pipelines) != ("naive", "production")):
         words += ["--pipelines", ",".join(cast.pipelines)]
     if demands:
         words += ["--slo", ",".join(demand.text for demand in demands)]
     return shlex.join(words)
+
+
+def _check_virtual(pipelines: str | None, target: str | None) -> None:
+    """Refuse what cannot be played on virtual time."""
+    if target is not None:
+        raise InvalidRequest("--target is an app on real time; leave --virtual out.", param="--virtual")
+    if pipelines is not None and pipelines.strip() != "production":
+        raise InvalidRequest(
+            "--virtual plays production only: the others are made of threads and of the official SDK's sockets. "
+            "Leave --pipelines out.",
+            param="--pipelines",
+        )
 
 
 def _stop_on_sigterm() -> None:

@@ -24,6 +24,7 @@ from rushhour.hops.contract import Delete, Text, Upsert, Vector
 from rushhour.rag.chunk import Chunking
 from rushhour.rag.ingest_file import Workshop, ingest_file
 from rushhour.rag.ingest_report import FileReport, Outcome, Progress, Summary
+from rushhour.rag.parse.pool import ParserPool
 from rushhour.rag.receipt import Price, Receipt
 from rushhour.rag.sources import Source
 
@@ -87,6 +88,7 @@ class Ingester:
             call.emit(event)
 
         run = _Run(listed, on_progress)
+        parsers = ParserPool()
         workshop = Workshop(
             catalog=self._catalog,
             upsert=self._upsert,
@@ -99,12 +101,14 @@ class Ingester:
             permits=asyncio.Semaphore(self._chunks_in_flight),
             on_found=run.found,
             on_embedded=run.embedded,
+            parse=parsers,
         )
         try:
             async with asyncio.TaskGroup() as workers:
                 for _ in range(min(self._files_at_once, len(listed))):
                     workers.create_task(run.work(workshop))
         finally:
+            await parsers.aclose()
             if not existed and not await self._catalog.files(collection):
                 await self._catalog.drop_collection(collection)  # nothing came of it
         tokens = receipt.as_json()["tokens"]["input"] or None

@@ -14,8 +14,9 @@ from rushhour.flow.call import Call, Hop
 from rushhour.hops.contract import Delete, Record, Text, Upsert, Vector
 from rushhour.rag.chunk import Chunking, chunk, embedding_text, identified
 from rushhour.rag.ingest_report import FileReport, Outcome
-from rushhour.rag.parse import check_format, parse
-from rushhour.rag.sources import Source
+from rushhour.rag.parse import VERSION, Document, check_format
+from rushhour.rag.parse.pool import Parse, parse_in_thread
+from rushhour.rag.sources import Loaded, Source
 
 RECORDS_AN_UPSERT: Final = 200
 
@@ -35,6 +36,7 @@ class Workshop:
     permits: asyncio.Semaphore
     on_found: Callable[[str, int], None]
     on_embedded: Callable[[str], None]
+    parse: Parse = parse_in_thread
 
 
 async def ingest_file(shop: Workshop, source: Source) -> tuple[FileReport, RushhourError | None]:
@@ -43,13 +45,14 @@ async def ingest_file(shop: Workshop, source: Source) -> tuple[FileReport, Rushh
     Returned beside the report is the error that only kept stale vectors from being deleted: they are garbage, but
     never shown.
     """
-    check_format(source.name)
-    content = await asyncio.to_thread(_load, source)
-    fingerprint = await asyncio.to_thread(_fingerprint, shop, source, content)
+    loaded = await _loaded(source)
+    content = loaded.content
+    fingerprint = await asyncio.to_thread(_fingerprint, shop, source, loaded)
     before = await shop.catalog.file(shop.collection, source.name)
     if before and before.fingerprint == fingerprint:
         return FileReport(source.name, Outcome.UNCHANGED, chunks=before.chunks), None
-    title, chunks = await asyncio.to_thread(_prepare, shop, source, content)
+    document = await shop.parse(source.name, content, loaded.form)
+    title, chunks = await asyncio.to_thread(_prepare, shop, source, document)
     new = await _to_embed(shop, chunks)
     shop.on_found(source.name, len(new))
     await _embed_and_write(shop, source.name, new)
@@ -61,6 +64,13 @@ async def ingest_file(shop: Workshop, source: Source) -> tuple[FileReport, Rushh
     return FileReport(source.name, outcome, reason, len(chunks), len(new), len(stale)), failure
 
 
+async def _loaded(source: Source) -> Loaded:
+    if source.fetch is not None:
+        return await source.fetch()
+    check_format(source.name)
+    return Loaded(await asyncio.to_thread(_load, source), "")
+
+
 def _load(source: Source) -> bytes:
     try:
         return source.load()
@@ -68,14 +78,13 @@ def _load(source: Source) -> bytes:
         raise UnreadableDocument(f"{cause.filename or source.name}: {cause.strerror or cause}.") from cause
 
 
-def _fingerprint(shop: Workshop, source: Source, content: bytes) -> str:
+def _fingerprint(shop: Workshop, source: Source, loaded: Loaded) -> str:
     """Digest the bytes and whatever else shapes the chunks, their vectors and what is shown of them."""
-    shaping = (str(shop.chunking), shop.embedder, source.title, source.origin)
-    return sha256("\0".join(shaping).encode("utf-8", "surrogatepass") + b"\0" + content).hexdigest()
+    shaping = (str(shop.chunking), shop.embedder, source.title, source.origin, f"parsers v{VERSION} {loaded.form}")
+    return sha256("\0".join(shaping).encode("utf-8", "surrogatepass") + b"\0" + loaded.content).hexdigest()
 
 
-def _prepare(shop: Workshop, source: Source, content: bytes) -> tuple[str, list[Chunk]]:
-    document = parse(source.name, content)
+def _prepare(shop: Workshop, source: Source, document: Document) -> tuple[str, list[Chunk]]:
     title = source.title or document.title
     pieces = chunk(document, shop.chunking)
     return title, identified(shop.collection, source.name, title, source.origin, pieces)

@@ -1,14 +1,31 @@
-"""Where documents come from: files, folders, and the manual that every Python carries."""
+"""Where documents come from: files, folders, archives, standard input, and the manual that every Python carries."""
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO, Final
 
-from rushhour.errors import SettingsError, UnreadableDocument
+from rushhour.errors import SettingsError, UnreadableDocument, UnsupportedFormat
+from rushhour.rag.archive import is_archive, members_of
+from rushhour.rag.ignore import Ignored
+from rushhour.rag.parse import MAX_BYTES, PACKED, format_of
+
+_HEAD: Final = 8_192
+_WIDE: Final = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+"""How texts of two or four bytes a character begin, which are full of zero bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A document's bytes, and the format they are said to be in: a key of `PARSERS`."""
+
+    content: bytes
+    form: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +34,7 @@ class Source:
 
     `name` identifies it in its collection; `origin` is shown as the source of what it is cited for; an empty `title`
     leaves it to the document. `asked_for` is False for what was merely found in a folder: then an unsupported format
-    is passed over rather than a failure.
+    is passed over rather than a failure. With `fetch`, which runs on the loop and tells the format, `load` is unused.
     """
 
     name: str
@@ -25,19 +42,31 @@ class Source:
     origin: str
     title: str = ""
     asked_for: bool = True
+    fetch: Callable[[], Awaitable[Loaded]] | None = None
 
 
-def files_from(paths: Iterable[Path]) -> Iterator[Source]:
-    """Walk files and folders, in order; hidden files and folders inside a folder are passed over.
+def files_from(paths: Iterable[Path], ignore: Iterable[str] = ()) -> Iterator[Source]:
+    """Walk files, folders and zip archives, in order, passing over what `ignore` (see `Ignored`) names inside them.
 
-    A file in a folder is named by its path inside that folder, one given by itself by its own name: so the names are
-    the same from wherever, and however often, it is ingested. What cannot be read fails when it is loaded.
+    A file in a folder is named by its path inside that folder, one given by itself by its own name, a member of an
+    archive by the archive's name and its path in it: so the names are the same from wherever, and however often, it
+    is ingested. What cannot be read fails when it is loaded.
     """
+    ignored = Ignored(ignore)
     for path in paths:
         if path.is_dir():
-            yield from _walk(path)
+            yield from _walk(path, ignored)
         else:
-            yield _file(path, path.name)
+            yield from _file(path, path.name, ignored)
+
+
+def piped(name: str, stream: BinaryIO, ignore: Iterable[str] = ()) -> Iterator[Source]:
+    """Yield what a stream (standard input) holds, under a name whose ending says its format; it may be an archive."""
+    if is_archive(name):
+        whole = partial(_whole, name, stream)
+        yield from _archive(name, _once(whole), Ignored(ignore))
+    else:
+        yield Source(name, partial(_whole, name, stream), name)
 
 
 def python_manual() -> Iterator[Source]:
@@ -58,27 +87,82 @@ def python_manual() -> Iterator[Source]:
             yield Source(f"{topic}.txt", partial(str.encode, text), f"python:{topic}", title)
 
 
-def _walk(folder: Path) -> Iterator[Source]:
+def _walk(folder: Path, ignored: Ignored) -> Iterator[Source]:
     unreadable: list[OSError] = []
+    top = folder.resolve()
     for parent, folders, files in os.walk(folder, onerror=unreadable.append):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        inside = Path(parent).relative_to(folder)
+        folders[:] = sorted(name for name in folders if not ignored((inside / name).as_posix(), folder=True))
         for name in sorted(files):
-            if not name.startswith("."):
-                path = Path(parent, name)
-                yield _file(path, path.relative_to(folder).as_posix(), asked_for=False)
+            path = (inside / name).as_posix()
+            if ignored(path):
+                continue
+            file = Path(parent, name)
+            if file.is_symlink() and not file.resolve().is_relative_to(top):
+                yield Source(_printable(path), partial(_outside, path), _printable(path), asked_for=False)
+            else:
+                yield from _file(file, path, ignored, asked_for=False)
     for cause in unreadable:
         yield Source(_printable(str(cause.filename)), partial(_fail, cause), str(cause.filename))
 
 
-def _file(path: Path, name: str, *, asked_for: bool = True) -> Source:
+def _file(path: Path, name: str, ignored: Ignored, *, asked_for: bool = True) -> Iterator[Source]:
     name = _printable(name)
-    return Source(name, partial(_read, path), name, asked_for=asked_for)
+    if is_archive(name) and path.is_file():
+        yield from _archive(name, partial(_opened, path), ignored)
+    else:
+        yield Source(name, partial(_read, path, name, asked_for=asked_for), name, asked_for=asked_for)
 
 
-def _read(path: Path) -> bytes:
+def _archive(name: str, opened: Callable[[], BinaryIO], ignored: Ignored) -> Iterator[Source]:
+    for member, load in members_of(name, opened, ignored):
+        shown = _printable(member)
+        found = member != name  # the name alone is an archive that cannot be read
+        yield Source(shown, partial(_checked, shown, load) if found else load, shown, asked_for=not found)
+
+
+def _read(path: Path, name: str, *, asked_for: bool) -> bytes:
     if path.exists() and not path.is_file():
         raise UnreadableDocument(f"{path} is no regular file.")
-    return path.read_bytes()
+    with path.open("rb") as file:
+        content = _whole(name, file)
+    return content if asked_for else _checked(name, lambda: content)
+
+
+def _whole(name: str, stream: BinaryIO) -> bytes:
+    content = stream.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise UnreadableDocument(f"{name} is larger than the {MAX_BYTES >> 20} MB that are read. Split it.")
+    return content
+
+
+def _checked(name: str, load: Callable[[], bytes]) -> bytes:
+    """Pass over what only looks like a text by its name; who asked for it by name is told that it is broken."""
+    content = load()
+    if format_of(name) not in PACKED and b"\0" in content[:_HEAD] and not content.startswith(_WIDE):
+        raise UnsupportedFormat(f"{name} is binary, although its name says that it is text.")
+    return content
+
+
+def _opened(path: Path) -> BinaryIO:
+    return path.open("rb")
+
+
+def _once(load: Callable[[], bytes]) -> Callable[[], BinaryIO]:
+    """Read a stream when it is first needed, and keep it: it cannot be read twice."""
+    kept: list[bytes] = []
+
+    def opened() -> BinaryIO:
+        if not kept:
+            kept.append(load())
+        return io.BytesIO(kept[0])
+
+    return opened
+
+
+def _outside(name: str) -> bytes:
+    """Refuse it: a folder from elsewhere may link to one's own secrets."""
+    raise UnsupportedFormat(f"{name} is a link that leads out of its folder. Name the file itself to ingest it.")
 
 
 def _fail(cause: OSError) -> bytes:

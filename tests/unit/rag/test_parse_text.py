@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rushhour.errors import EmptyDocument, UnreadableDocument, UnsupportedFormat
-from rushhour.rag.parse import PARSERS, Document, parse
+from rushhour.rag.parse import PARSERS, Document, parse, parser
 
 
 def outline(document: Document) -> list[tuple[str, str]]:
@@ -18,8 +18,47 @@ def outline(document: Document) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("name", ["a.xyz", "a", "archive.tar.gz", "a.doc"])
 def test_an_unsupported_format_names_the_supported_ones(name: str) -> None:
     """The message helps."""
-    with pytest.raises(UnsupportedFormat, match=rf"{name}.*Supported are {', '.join(PARSERS)}"):
+    with pytest.raises(UnsupportedFormat, match=rf"{name}.*Supported are .*\.pdf .*and source code"):
         parse(name, b"x")
+
+
+@pytest.mark.parametrize("form", PARSERS)
+def test_every_format_has_its_parser(form: str) -> None:
+    """The registry names what exists; a file of each format that holds no text is an error of its own."""
+    assert callable(parser(form))
+    with pytest.raises(EmptyDocument):
+        parse(f"a{form}" if form.startswith(".") else form, b" ")
+
+
+def test_a_given_format_outranks_the_name() -> None:
+    """As for pages, whose URLs say nothing."""
+    assert parse("https://example.com/guide", b"# A\n\nText.", ".md").title == "A"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 300_000,
+        "# " + "`" * 50_000,
+        "# " + "*a " * 50_000,
+        "---\ntitle: " + " " * 50_000 + "\n---\nx",
+        "# a" + " #" * 50_000 + "x",
+    ],
+    ids=["letters", "ticks", "stars", "front matter", "hashes"],
+)
+@pytest.mark.parametrize("suffix", [".txt", ".md", ".rst", ".py", ".js"])
+@pytest.mark.timeout(20)
+def test_an_enormous_line_is_read_in_linear_time(text: str, suffix: str) -> None:
+    """What would take a careless expression hours takes milliseconds; nothing is lost."""
+    assert len(parse(f"a{suffix}", text.encode()).text) >= len(text) - 10
+
+
+def test_a_text_too_long_to_be_one_document_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory is bounded."""
+    monkeypatch.setattr("rushhour.rag.parse.MAX_CHARACTERS", 10)
+
+    with pytest.raises(UnreadableDocument, match=r"a\.txt holds 11 characters, and 10 are read"):
+        parse("a.txt", b"x" * 11)
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.md", "a.html", "a.pdf"])

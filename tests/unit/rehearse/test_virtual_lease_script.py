@@ -15,6 +15,7 @@ from rushhour.flow.ledger.lease_call import Ask, LeaseCall
 from rushhour.rehearse.virtual.lease_script import Leases, Members
 
 KEYS = ("quota", "wanting", "living")
+_FIELDS = ("depth", "taken", "taken_lost", "need", "want", "ramp", "most", "hint")
 
 _amount = st.floats(0, 3, allow_nan=False)
 _asks = st.builds(
@@ -39,7 +40,6 @@ _calls = st.tuples(
         closed_s=st.sampled_from([0.0, 0.0, 2.0]),
     ),
 )
-_FIELDS = ("depth", "taken", "taken_lost", "need", "want", "ramp", "most", "hint")
 
 
 def _trusted() -> Any:

@@ -33,12 +33,12 @@ def part_of(package: Package) -> str:
                 return relative("", relation.get("Target", ""))
     if package.has("word/document.xml"):
         return "word/document.xml"
-    raise UnreadableDocument("It is a zip file, but no .docx document: it names no main part.")
+    raise UnreadableDocument(f"{package.name} is a zip file, but no {package.kind} document: it names no main part.")
 
 
 def styles(package: Package, main: str) -> dict[str, Style]:
     """Return the paragraph styles by their ids, each with what it inherits."""
-    part = _beside(main, "styles.xml")
+    part = relative(main, "styles.xml")
     if not package.has(part):
         return {}
     found = {attribute(one.attrib, "styleId"): one for one in below(package.tree(part), "style")}
@@ -47,7 +47,7 @@ def styles(package: Package, main: str) -> dict[str, Style]:
 
 def numbered_levels(package: Package, main: str) -> frozenset[tuple[str, int]]:
     """Return the lists' levels whose items are numbered, as (list's id, indentation from 0)."""
-    part = _beside(main, "numbering.xml")
+    part = relative(main, "numbering.xml")
     if not package.has(part):
         return frozenset()
     root = package.tree(part)
@@ -55,7 +55,9 @@ def numbered_levels(package: Package, main: str) -> frozenset[tuple[str, int]]:
     for definition in below(root, "abstractNum"):
         levels = below(definition, "lvl")
         bullets[attribute(definition.attrib, "abstractNumId")] = {
-            int(attribute(level.attrib, "ilvl") or 0) for level in levels if _value(level, "numFmt") in ("bullet", "none")
+            int(attribute(level.attrib, "ilvl") or 0)
+            for level in levels
+            if _value(level, "numFmt") in ("bullet", "none")
         }
     numbered = set()
     for one in below(root, "num"):
@@ -81,7 +83,3 @@ def _style(element: Element, found: dict[str, Element]) -> Style:
 def _value(element: Element, child: str) -> str:
     """Return the value of the first such element below, "" without one."""
     return next((attribute(one.attrib, "val") for one in element.iter() if local(one.tag) == child), "")
-
-
-def _beside(main: str, part: str) -> str:
-    return relative(main, part)

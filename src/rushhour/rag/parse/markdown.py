@@ -10,7 +10,9 @@ from rushhour.rag.parse.decode import decode
 from rushhour.rag.parse.document import Document, Heading, sections_between, titled
 
 _FRONT_MATTER: Final = re.compile(r"\A---[ \t]*\n(?P<fields>.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
-_TITLE_FIELD: Final = re.compile(r"^title:[ \t]*(?P<title>.+?)[ \t]*$", re.MULTILINE)
+_TITLE_FIELD: Final = re.compile(r"^title:[ \t]{0,20}(?P<title>\S.{0,500}?)[ \t]{0,20}$", re.MULTILINE)
+_LONGEST: Final = 1_000
+"""Characters of a line that may be a heading; longer ones would keep the expressions below busy for ever."""
 _FENCE: Final = re.compile(r" {0,3}(?P<fence>`{3,}|~{3,})")
 _HASHES: Final = re.compile(r" {0,3}(?P<marks>#{1,6})(?:[ \t]+(?P<title>.*?))??(?:[ \t]+#+)?[ \t]*$")
 _UNDERLINE: Final = re.compile(r" {0,3}(?:=+|-{2,})[ \t]*$")
@@ -49,6 +51,8 @@ def _headings(text: str, start: int) -> Iterator[Heading]:
             closing = bare.strip()
             if closing.startswith(fence) and not closing.strip(fence[0]):
                 fence = ""
+        elif len(bare) > _LONGEST:
+            paragraph = ""
         elif opening := _FENCE.match(bare):
             fence, paragraph = opening["fence"], ""
         elif hashes := _HASHES.match(bare):

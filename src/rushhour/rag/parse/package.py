@@ -24,8 +24,8 @@ class Package:
             raise UnreadableDocument(
                 f"{name} is encrypted, or in the format of before 2007. Save a copy as {kind} without a password."
             )
-        self._name = name
-        self._kind = kind
+        self.name = name
+        self.kind = kind
         self._file = io.BytesIO(content)
         members = zipped.directory(name, self._file)
         zipped.check_total(name, members)
@@ -39,16 +39,16 @@ class Package:
         """Return a part's bytes; raises UnreadableDocument if it is missing, too large or broken."""
         member = self._members.get(part)
         if member is None:
-            raise UnreadableDocument(f"{self._name} is no {self._kind} document: its part {part} is missing.")
-        return zipped.read(f"{self._name}: {part}", self._file, member, limit)
+            raise UnreadableDocument(f"{self.name} is no {self.kind} document: its part {part} is missing.")
+        return zipped.read(f"{self.name}: {part}", self._file, member, limit)
 
     def tree(self, part: str) -> Element:
         """Return a part as a tree."""
-        return tree(f"{self._name}: {part}", self.read(part, MAX_TREE))
+        return tree(f"{self.name}: {part}", self.read(part, MAX_TREE))
 
     def stream(self, part: str, target: Target) -> None:
         """Read a part into a target."""
-        stream(f"{self._name}: {part}", self.read(part), target)
+        stream(f"{self.name}: {part}", self.read(part), target)
 
 
 def relative(part: str, reference: str) -> str:

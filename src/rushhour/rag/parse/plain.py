@@ -27,11 +27,15 @@ def _headings(text: str) -> Iterator[Heading]:
     levels: dict[str, int] = {}
     for found in _UNDERLINED.finditer(text):
         title = found["title"].strip()
-        before = text[: found.start()].rstrip(" \t")
-        if len(found["under"]) < len(title) or not (before == "" or before.endswith("\n\n")) or _is_rule(title):
+        if len(found["under"]) < len(title) or not _after_blank_line(text, found.start()) or _is_rule(title):
             continue
         kind = f"{(found['over'] or ' ')[0]}{found['under'][0]}"
         yield Heading(title, levels.setdefault(kind, len(levels) + 1), found.start(), found.end())
+
+
+def _after_blank_line(text: str, start: int) -> bool:
+    """Whether the line before the one that starts here is blank, or there is none."""
+    return start == 0 or (start >= 2 and text[start - 2] == "\n")
 
 
 def _is_rule(title: str) -> bool:

@@ -17,13 +17,13 @@ class Target(Protocol):
     """Receives a document as it is read; tags and attributes are `namespace}name`, or `name` without a namespace."""
 
     def start(self, tag: str, attrs: dict[str, str], /) -> object:
-        """An element begins."""
+        """Note that an element begins."""
 
     def end(self, tag: str, /) -> object:
-        """It ends."""
+        """Note that it ends."""
 
     def data(self, data: str, /) -> object:
-        """Text between tags."""
+        """Take text between tags."""
 
 
 def stream(name: str, content: bytes, target: Target) -> None:

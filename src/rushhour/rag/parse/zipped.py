@@ -65,7 +65,7 @@ class _Guarded(io.RawIOBase):
         return self._file.tell()
 
     def read(self, size: int = -1) -> bytes:
-        wanted = self._size - self._file.tell() if size is None or size < 0 else size
+        wanted = self._size - self._file.tell() if size < 0 else size
         if wanted > MAX_DIRECTORY:
             raise ValueError(f"its directory takes more than {MAX_DIRECTORY >> 20} MB")
         return self._file.read(max(0, wanted))

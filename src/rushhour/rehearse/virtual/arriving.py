@@ -11,6 +11,10 @@ from rushhour.hops.transport import Peer
 from rushhour.hops.transport_errors import transport_error
 from rushhour.simulator.exchange import Ending, Reply
 
+PACKET_S = 0.04
+"""After the first words tokens travel together for so long: a reader that gathers them anyway cannot tell."""
+_AT_ONCE = 2
+
 
 class Arriving:
     """`rushhour.hops.transport.ByteStream` over a simulated reply; `over(reusable)` gives the connection back."""
@@ -70,14 +74,16 @@ class Arriving:
 
     async def _carry(self) -> None:
         """Take the reply from the provider as it sends it."""
-        delivered = False
+        delivered, number = False, 0
         try:
             async with aclosing(_pieces(self._sent)) as pieces:
                 async for piece in pieces:
-                    if piece:
-                        self._size += len(piece)
-                        self._arrived.append(piece)
-                        self._wake()
+                    self._size += len(piece)
+                    self._arrived.append(piece)
+                    self._wake()
+                    number += 1
+                    if number > _AT_ONCE:
+                        await asyncio.sleep(PACKET_S)
             delivered = self._sent.ending is Ending.KEPT
         except Exception as cause:  # noqa: BLE001  # the simulator's own mistake: whoever reads is told
             self._failed = cause

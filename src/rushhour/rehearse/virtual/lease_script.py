@@ -64,8 +64,9 @@ class _Ask:
     @classmethod
     def of(cls, words: Sequence[str]) -> _Ask:
         """Read it from a call's words."""
-        numbers = [float(word) for word in words[1:8]]
-        return cls(words[0], *numbers, hint=float(words[8]) if words[8] else None)
+        depth, taken, taken_lost, need, want, ramp, most = (float(word) for word in words[1:8])
+        hint = float(words[8]) if words[8] else None
+        return cls(words[0], depth, taken, taken_lost, need, want, ramp, most, hint)
 
 
 class Leases:

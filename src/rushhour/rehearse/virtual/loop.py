@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Coroutine
-from contextvars import Context
+from contextvars import Context, copy_context
 from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Any, TypeVar
@@ -21,8 +21,44 @@ T = TypeVar("T")
 
 _TICK_S = 1e-9
 """The clock's resolution: a timer that was set for an instant ago, by rounding, must not be set for ever."""
-_POLL_EVERY = 1_024
+_ROUNDS = 256
+"""Turns of the loop between two looks at the selector."""
 _WORTH_SWEEPING = 1_024
+_HOPELESS = "Every task waits, no timer is set: something is never released or never sent."
+
+
+class _Handle(asyncio.Handle):
+    """`asyncio.Handle` without what only the debug mode needs: making them takes a good part of a rehearsal."""
+
+    __slots__ = ()
+
+    def __init__(self, callback: Callable[..., Any], args: Any, loop: Any, context: Context | None) -> None:
+        self._context = copy_context() if context is None else context
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = None
+        self._source_traceback = None
+
+
+class _Timer(asyncio.TimerHandle):
+    """`asyncio.TimerHandle`, made likewise."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, when: float, callback: Callable[..., Any], args: Any, loop: Any, context: Context | None
+    ) -> None:
+        self._context = copy_context() if context is None else context
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = None
+        self._source_traceback = None
+        self._when = when
+        self._scheduled = True
 
 
 class RehearsalLoop(asyncio.SelectorEventLoop):
@@ -35,16 +71,23 @@ class RehearsalLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self._now = 0.0
-        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._timers: list[tuple[float, int, _Timer]] = []
         self._numbers = count()
         self._dead_timers = 0
-        self._rounds = 0
 
     def time(self) -> float:
         """Virtual seconds since the loop was made."""
         return self._now
 
-    def call_later(  # type: ignore[override]  # typeshed spells the variadic arguments as TypeVarTuple
+    def call_soon(  # type: ignore[override]  # typeshed spells the variadic arguments as TypeVarTuple
+        self, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        """Call as soon as what is ready now has run."""
+        handle = _Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    def call_later(  # type: ignore[override]  # as above
         self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """Call after `delay` virtual seconds."""
@@ -54,8 +97,7 @@ class RehearsalLoop(asyncio.SelectorEventLoop):
         self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """Call at a virtual time; those of one time in the order in which they were set."""
-        timer = asyncio.TimerHandle(when, callback, args, self, context)
-        timer._scheduled = True  # type: ignore[attr-defined]  # as BaseEventLoop does: cancelling reports back
+        timer = _Timer(when, callback, args, self, context)
         heappush(self._timers, (when, next(self._numbers), timer))
         return timer
 
@@ -68,21 +110,32 @@ class RehearsalLoop(asyncio.SelectorEventLoop):
             future.set_exception(cause)
         return future
 
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        if handle._scheduled:  # type: ignore[attr-defined]  # set in call_at
+    def _timer_handle_cancelled(self, handle: Any) -> None:
+        if handle._scheduled:
             self._dead_timers += 1
 
     def _run_once(self) -> None:
-        """Run what is ready; with nothing ready, go on to the next timer's time."""
+        """Run what is ready, and go on to the next timer's time, a good many times; then look for signals."""
         ready, timers = self._ready, self._timers
+        for _ in range(_ROUNDS):
+            if not ready:
+                if self._stopping:  # type: ignore[attr-defined]  # of BaseEventLoop
+                    return
+                if not timers:
+                    break
+                self._advance()
+            self._turn()
+            if self._stopping:  # type: ignore[attr-defined]  # of BaseEventLoop
+                return
+        self._process_events(self._selector.select(0))
+        if not (ready or timers):
+            raise Deadlock(_HOPELESS)
         if self._dead_timers > _WORTH_SWEEPING and self._dead_timers * 2 > len(timers):
             self._sweep()
-        self._rounds += 1
-        if self._rounds % _POLL_EVERY == 0 or not (ready or timers):
-            self._process_events(self._selector.select(0))
-        if not ready and not self._stopping:  # type: ignore[attr-defined]  # of BaseEventLoop
-            self._advance()
-        now = self._now
+
+    def _turn(self) -> None:
+        """Run what is ready now, with the timers that are due."""
+        ready, timers, now = self._ready, self._timers, self._now
         while timers and timers[0][0] <= now:
             self._take()
         for _ in range(len(ready)):
@@ -91,17 +144,18 @@ class RehearsalLoop(asyncio.SelectorEventLoop):
                 handle._run()
 
     def _advance(self) -> None:
+        """Set the clock to the next timer that still matters."""
         timers = self._timers
-        while timers and timers[0][2]._cancelled:  # of
-            heappop(timers)[2]._scheduled = False  # type: ignore[attr-defined]  # as BaseEventLoop does
-            self._dead_timers -= 1
-        if not timers or math.isinf(timers[0][0]):
-            raise Deadlock("Every task waits, no timer is set: something is never released or never sent.")
-        self._now = max(self._now, timers[0][0]) + _TICK_S
+        while timers and timers[0][2]._cancelled:
+            self._take()
+        if timers:
+            if math.isinf(timers[0][0]):
+                raise Deadlock(_HOPELESS)
+            self._now = max(self._now, timers[0][0]) + _TICK_S
 
     def _take(self) -> None:
         timer = heappop(self._timers)[2]
-        timer._scheduled = False  # type: ignore[attr-defined]  # as BaseEventLoop does
+        timer._scheduled = False
         if timer._cancelled:
             self._dead_timers -= 1
         else:
@@ -111,7 +165,7 @@ class RehearsalLoop(asyncio.SelectorEventLoop):
         """Forget cancelled timers: most deadlines never come."""
         for _, _, timer in self._timers:
             if timer._cancelled:
-                timer._scheduled = False  # type: ignore[attr-defined]
+                timer._scheduled = False
         self._timers[:] = [entry for entry in self._timers if not entry[2]._cancelled]
         heapify(self._timers)
         self._dead_timers = 0

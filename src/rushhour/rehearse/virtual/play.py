@@ -2,110 +2,215 @@
 
 from __future__ import annotations
 
-import asyncio
-import math
+import gc
 import time
-from contextlib import AsyncExitStack, asynccontextmanager
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
 import msgspec
 
 from rushhour.assemble import System
-from rushhour.catalog.sqlite import SqliteCatalog
+from rushhour.errors import InvalidRequest
 from rushhour.flow.call import Call
 from rushhour.rag.sources import python_manual as manual_sources
 from rushhour.rehearse.corpus import Document, python_manual
 from rushhour.rehearse.crowd import Visited
 from rushhour.rehearse.measure import friday_of, run_of
 from rushhour.rehearse.meter import Measured
-from rushhour.rehearse.pipelines import COLLECTION, Pipeline, Site as Where, production
-from rushhour.rehearse.plan import plan_visits
+from rushhour.rehearse.pipelines import COLLECTION, Pipeline, production
+from rushhour.rehearse.pipelines import Site as Setting
+from rushhour.rehearse.plan import floor_for, plan_visits
 from rushhour.rehearse.provider import Account
 from rushhour.rehearse.questions import Question, make_questions
 from rushhour.rehearse.results import Friday, Ingestion, Rehearsal, Run
-from rushhour.rehearse.scenario import BROWNOUT, Scenario, Window, quiet_day
+from rushhour.rehearse.scenario import PROMPT_TOKENS, Scenario, quiet_day
 from rushhour.rehearse.summary import Known, summarise
+from rushhour.rehearse.virtual.catalog import RememberingCatalog
 from rushhour.rehearse.virtual.crowd import Crowd
+from rushhour.rehearse.virtual.progress import Progress
+from rushhour.rehearse.virtual.simulator import DirectSimulator
+from rushhour.rehearse.virtual.storm import storm
 from rushhour.rehearse.virtual.systems import CLIENT, Site, open_systems, settings_of_pipeline
+from rushhour.rehearse.virtual.usage import limit_used
 from rushhour.rehearse.virtual.vetted import vet
 from rushhour.rehearse.watching import Watcher
 from rushhour.simulator import Simulator, load_profile
-from rushhour.simulator.faults.orders import Order
+
+MOST_OVER_THE_WIRE = 20_000
+"""Users; larger crowds reach the chat model directly, since writing and reading JSON would take most of the time."""
+MOST_REPLICAS = 64
+
+_NOWHERE = "http://simulated"
+_COLLECT_EVERY = 100_000
+"""Objects between two garbage collections: a crowd makes hardly any garbage that counting does not find."""
 
 
 class VirtualPlay:
-    def __init__(self, scenario: Scenario, folder: Path, watcher: Watcher, command: str = "", replicas: int = 1) -> None:
+    """One rehearsal of the production pipeline; `report` can be asked at any time and tells what is known by then.
+
+    Made and played on a `RehearsalLoop`. `direct` decides whether the chat model is reached without a wire; by default
+    that is so for more than `MOST_OVER_THE_WIRE` users. The naive pipeline cannot be played so: it is made of threads
+    and of the official SDK's sockets. Raises InvalidRequest for a number of replicas that cannot be.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        folder: Path,
+        watcher: Watcher,
+        command: str = "",
+        replicas: int = 1,
+        *,
+        direct: bool | None = None,
+    ) -> None:
+        if not 1 <= replicas <= MOST_REPLICAS:
+            raise InvalidRequest(f"--replicas is {replicas}; use from 1 to {MOST_REPLICAS}.", param="--replicas")
         self._scenario = scenario
         self._folder = folder
         self._watcher = watcher
         self._command = command
         self._replicas = replicas
-        self._began = time.perf_counter()
-        self._simulator = Simulator(load_profile(scenario.profile, scenario.overrides), seed=scenario.seed)
+        self._direct = scenario.users > MOST_OVER_THE_WIRE if direct is None else direct
+        kind = DirectSimulator if self._direct else Simulator
+        self._simulator = kind(load_profile(scenario.profile, scenario.overrides), seed=scenario.seed)
+        self._profile = self._simulator.profile.as_json()
         self._corpus: list[Document] = []
         self._ingestion: list[Ingestion] = []
         self._friday: list[Friday] = []
         self._runs: list[Run] = []
         self._pipelines: list[Pipeline] = []
         self._tokens_per_call: float | None = None
+        self._limit_used: float | None = None
         self._asked = 0
         self._finished = False
+        self._began = time.perf_counter()
 
     async def play(self) -> None:
-        simulator = self._simulator
-        simulator.open()
+        """Run it all; a cancellation leaves what is known by then to `report`."""
+        self._simulator.open()
         async with AsyncExitStack() as closing:
-            t0 = time.perf_counter()
-            catalog = await SqliteCatalog.open(self._folder / "catalog.sqlite3")
+            closing.enter_context(_seldom_collecting())
+            catalog = await RememberingCatalog.open(self._folder / "catalog.sqlite3")
             closing.push_async_callback(catalog.aclose)
-            where = Where("http://simulated", {}, self._scenario, simulator.profile.as_json(), self._folder)
-            pipeline = production(where)
+            pipeline = production(Setting(_NOWHERE, {}, self._scenario, self._profile, self._folder))
             self._pipelines = [pipeline]
-            site = Site(settings_of_pipeline(pipeline), simulator.handle, catalog, self._scenario.seed)
-            await self._ingest(site)
-            t1 = time.perf_counter(); print("ingest", t1 - t0)
+            settings = settings_of_pipeline(pipeline)
+            site = Site(settings, self._simulator.handle, catalog, self._scenario.seed, self._direct)
+            await self._fill(site)
+            self._watcher.step("Checking the questions")
             asked = self._choose()
-            t2 = time.perf_counter(); print("choose", t2 - t1)
-            friday, monday = asked[:self._scenario.friday_users], asked[self._scenario.friday_users:]
             systems = await open_systems(site, self._replicas, closing)
-            await self._play_friday(systems, friday)
-            t3 = time.perf_counter(); print("friday", t3 - t2)
-            await self._play_monday(systems, monday)
-            t4 = time.perf_counter(); print("monday", t4 - t3)
+            friday = self._scenario.friday_users
+            await self._play_friday(systems, asked[:friday])
+            await self._play_monday(systems, asked[friday:])
         self._finished = True
 
-    async def _ingest(self, site: Site) -> None:
+    def report(self) -> Rehearsal:
+        """Return what is known by now; partial unless `play` came to its end."""
+        known = summarise(
+            Known(
+                scenario=self._scenario,
+                command=self._command,
+                ingestion=self._ingestion,
+                friday=self._friday,
+                runs=self._runs,
+                tokens_per_call=self._tokens_per_call,
+                asked=self._asked,
+                corpus=self._corpus,
+                pipelines=self._pipelines,
+                profile=self._profile,
+                wall_s=time.perf_counter() - self._began,
+                finished=self._finished,
+            )
+        )
+        way = "directly, without JSON and token events" if self._direct else "over the wire, without sockets"
+        told = {
+            "time": "virtual, for production only: the others are threads and an SDK’s sockets",
+            "replicas": self._replicas,
+            "chat model reached": way,
+        }
+        return msgspec.structs.replace(
+            known, settings={**known.settings, **told}, replicas=self._replicas, limit_used=self._limit_used
+        )
+
+    async def _fill(self, site: Site) -> None:
+        """Ingest the manual with a system of its own, as the real rehearsal does with a process."""
+        self._watcher.step("Filling the vectors with Python’s manual")
         self._corpus = python_manual()
         async with AsyncExitStack() as closing:
             (system,) = await open_systems(site, 1, closing, "ingestion")
-            print(await system.ingester.ingest(COLLECTION, manual_sources(), Call("shell")))
+            summary = await system.ingester.ingest(COLLECTION, manual_sources(), Call("shell"))
+        account = Account(self._simulator.ledger(), CLIENT)
+        self._ingestion = [
+            Ingestion(
+                pipeline=CLIENT,
+                seconds=round(summary.seconds, 2),
+                chunks=summary.chunks,
+                embedding_calls=account.calls.embeddings,
+                vector_calls=account.calls.vectors,
+                throttled=account.throttled,
+                tokens=account.tokens,
+                cost_usd=round(account.cost_usd, 6),
+                cpu_s=0.0,
+            )
+        ]
 
     def _choose(self) -> Sequence[Question]:
-        s = self._scenario
-        candidates = make_questions(self._corpus, s.seed)
-        wanted = min(s.questions, s.users) + s.friday_users
+        """Return Friday's questions, then Monday's: those of the real rehearsal."""
+        scenario = self._scenario
+        wanted = min(scenario.questions, scenario.users) + scenario.friday_users
+        candidates = make_questions(self._corpus, scenario.seed)
         return vet(self._corpus, candidates, wanted, self._simulator.profile.embeddings.dimensions)
 
-    async def _play_friday(self, systems, questions) -> None:
+    async def _play_friday(self, systems: Sequence[System], questions: Sequence[Question]) -> None:
+        scenario = self._scenario
+        if not scenario.friday_users:
+            return
+        self._watcher.step(f"Friday: {scenario.friday_users} users, {scenario.friday_at_once} at a time")
         self._simulator.reset()
-        seen = []
-        await Crowd(systems, self._scenario, seen.append).visit_all(plan_visits(quiet_day(self._scenario), questions), self._scenario.friday_at_once)
-        self._friday = [friday_of("production", seen)]
+        seen: list[Visited] = []
+        crowd = Crowd(systems, scenario, seen.append)
+        await crowd.visit_all(plan_visits(quiet_day(scenario), questions), scenario.friday_at_once)
+        self._friday = [friday_of(CLIENT, seen)]
         self._tokens_per_call = Account(self._simulator.ledger(), CLIENT).tokens_per_chat_call
 
-    async def _play_monday(self, systems, questions) -> None:
+    async def _play_monday(self, systems: Sequence[System], questions: Sequence[Question]) -> None:
+        scenario = self._scenario
+        self._watcher.step("Monday: the crowd gathers before production")
+        visits = plan_visits(scenario, questions)
         self._asked = len(questions)
-        visits = plan_visits(self._scenario, questions)
-        seen = []
         self._simulator.reset()
+        progress = Progress(self._watcher, CLIENT, scenario.users)
         try:
-            await Crowd(systems, self._scenario, seen.append).visit_all(visits)
-        finally:
-            account = Account(self._simulator.ledger(), CLIENT)
-            run = run_of("production", self._scenario.users, seen, account, None, Measured(), self._scenario.tenants)
-            self._runs = [run]
+            async with storm(self._simulator, scenario):
+                await Crowd(systems, scenario, progress.visited).visit_all(visits)
+        finally:  # an interrupted Monday is told as far as it went
+            self._tell_monday(progress.seen)
 
-    def report(self) -> Rehearsal:
-        return summarise(Known(scenario=self._scenario, command=self._command, ingestion=self._ingestion, friday=self._friday, runs=self._runs,
-            tokens_per_call=self._tokens_per_call, asked=self._asked, corpus=self._corpus, pipelines=self._pipelines, profile=self._simulator.profile.as_json(), wall_s=time.perf_counter()-self._began, finished=self._finished))
+    def _tell_monday(self, seen: Sequence[Visited]) -> None:
+        scenario = self._scenario
+        account = Account(self._simulator.ledger(), CLIENT)
+        run = run_of(CLIENT, scenario.users, seen, account, None, Measured(), scenario.tenants)
+        verdict = self._simulator.verdict(CLIENT).get(CLIENT)
+        self._runs = [msgspec.structs.replace(run, verdict=verdict)]
+        limit_per_s = floor_for(scenario, self._tokens_per_call or PROMPT_TOKENS).calls_per_s
+        self._limit_used = limit_used(seen, self._admitted(), limit_per_s)
+
+    def _admitted(self) -> Sequence[int]:
+        """Return the chat calls that passed the limit, by the second; those that a fault struck may not have."""
+        series: Sequence[int] = self._simulator.ledger()["series"].get("chat", {}).get(CLIENT, {}).get("accepted", ())
+        return series
+
+
+@contextmanager
+def _seldom_collecting() -> Iterator[None]:
+    """Look for garbage seldom: looking through a hundred thousand waiting users takes longer than serving them."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_EVERY, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()

@@ -1,4 +1,4 @@
-"""The product's own systems for a rehearsal: settings as the real rehearsal gives them, replicas that share one ledger."""
+"""The product's own systems for a rehearsal, set as in the real one; replicas share one ledger."""
 
 from __future__ import annotations
 
@@ -23,25 +23,24 @@ from rushhour.hops.openai_chat import OpenAIChat
 from rushhour.hops.openai_embed import OpenAIEmbed
 from rushhour.hops.pinecone import PineconeStore, pinecone_headers
 from rushhour.rehearse.pipelines import Pipeline
+from rushhour.rehearse.virtual.direct import DirectChat
 from rushhour.rehearse.virtual.ledger_server import LedgerServer
-from rushhour.rehearse.virtual.transport import Handle, SimulatedTransport
+from rushhour.rehearse.virtual.transport import DELAY_S, Handle, SimulatedTransport
 from rushhour.settings import JSON_VARIABLES, PREFIX, Settings
 
 CLIENT = "production"
 """Who calls, in the simulator's ledger."""
 
-MakeChat = Callable[[Settings], Chat]
-
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What all replicas have in common. `seed` decides every lot that they draw."""
+    """What all replicas have in common: `seed` decides every lot that they draw, `direct` spares them the wire."""
 
     settings: Settings
     handle: Handle
     catalog: Catalog
     seed: int
-    make_chat: MakeChat | None = None
+    direct: bool = False
 
 
 def settings_of_pipeline(pipeline: Pipeline) -> Settings:
@@ -57,7 +56,7 @@ def settings_of_pipeline(pipeline: Pipeline) -> Settings:
             given.setdefault(section, {})[key] = value
         else:
             top[section] = value
-    sections: dict[str, BaseModel] = {}
+    sections: dict[str, Any] = {}
     for section, field in Settings.model_fields.items():
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
@@ -84,7 +83,7 @@ def _system(site: Site, ground: Ground) -> System:
     embed = settings.embed
     embedder = OpenAIEmbed(embedding, embed.model, embed.dimensions, timeout_s=embed.timeout_s)
     store = PineconeStore(storing, settings.vectors.timeout_s)
-    chat = site.make_chat(settings) if site.make_chat else _chat(site, ground, bearer)
+    chat = _chat(site, ground, bearer)
     ground.closing.push_async_callback(embedding.aclose)
     ground.closing.push_async_callback(store.aclose)
     return compose(ground, site.catalog, embedder, store, chat)
@@ -92,14 +91,14 @@ def _system(site: Site, ground: Ground) -> System:
 
 def _chat(site: Site, ground: Ground, headers: Mapping[str, str]) -> Chat:
     settings = site.settings.chat
-    transport = SimulatedTransport(site.handle, headers, "/v1")
+    transport = SimulatedTransport(site.handle, headers, "/v1", 0.0 if site.direct else DELAY_S)
     ground.closing.push_async_callback(transport.aclose)
+    if site.direct:
+        return DirectChat(transport, settings.model, settings.timeout_s)
     return OpenAIChat(transport, settings.model, settings.timeout_s, max_tokens_key=settings.max_tokens_field)
 
 
-async def _ledger(
-    server: LedgerServer, replica: str, replicas: int, seed: str, closing: AsyncExitStack
-) -> RedisLedger:
+async def _ledger(server: LedgerServer, replica: str, replicas: int, seed: str, closing: AsyncExitStack) -> RedisLedger:
     ledger = RedisLedger(server.connect, "memory", "rehearsal", replica, replicas, rng=random.Random(seed))
     await ledger.start()
     closing.push_async_callback(ledger.aclose)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import NoReturn, TypeAlias
+from functools import partial
+from typing import TypeAlias
 
 from rushhour.errors import ConnectionLost
 from rushhour.hops.transport import Peer, Reply
@@ -34,7 +35,7 @@ class SimulatedTransport:
 
     def __init__(self, handle: Handle, headers: Mapping[str, str], prefix: str = "", delay_s: float = DELAY_S) -> None:
         self.peer = Peer("the simulated provider")
-        self._handle = handle
+        self.handle = handle
         self._headers = {name.lower(): value for name, value in headers.items()}
         self._prefix = prefix
         self._delay_s = delay_s
@@ -43,15 +44,16 @@ class SimulatedTransport:
 
     async def send(self, method: str, path: str, body: bytes, headers: Mapping[str, str], timeout: float) -> Reply:
         """Exchange one request for a whole reply within `timeout` seconds."""
+        request = self.request(method, path, body, headers)
         try:
             async with asyncio.timeout(timeout):
-                connection, sent = await self._exchange(method, path, body, headers)
+                sent = await self.exchange(request)
                 if sent.stream is None and sent.ending is Ending.KEPT:
                     whole = sent.body
                     sent.close(delivered=True, sent=len(whole))
-                    self._keep(connection)
+                    self.over(request.connection, reusable=True)
                 else:
-                    whole = await self._arriving(connection, sent, timeout).whole()
+                    whole = await self.arriving(request, sent, timeout).whole()
         except TimeoutError as cause:
             raise transport_error(cause, self.peer, timeout) from cause
         return Reply(sent.status, sent.headers, whole)
@@ -60,12 +62,13 @@ class SimulatedTransport:
         self, method: str, path: str, body: bytes, headers: Mapping[str, str], timeout: float, read_timeout: float
     ) -> Arriving:
         """Open a reply: `timeout` seconds until its headers, then `read_timeout` for each read."""
+        request = self.request(method, path, body, headers)
         try:
             async with asyncio.timeout(timeout):
-                connection, sent = await self._exchange(method, path, body, headers)
+                sent = await self.exchange(request)
         except TimeoutError as cause:
             raise transport_error(cause, self.peer, timeout) from cause
-        return self._arriving(connection, sent, read_timeout)
+        return self.arriving(request, sent, read_timeout)
 
     async def aclose(self) -> None:
         """Close every connection; later calls raise ConnectionLost."""
@@ -74,28 +77,44 @@ class SimulatedTransport:
             connection.lost()
         self._idle.clear()
 
-    async def _exchange(
-        self, method: str, path: str, body: bytes, headers: Mapping[str, str]
-    ) -> tuple[Connection, Sent]:
-        """Send a request and wait until the head of its reply is back."""
-        connection = await self._connection()
-        request = Request(method, self._prefix + path, {**self._headers, **headers}, body, {}, connection)
+    def request(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Request:
+        """Make a request, with the headers that go with every one."""
+        return Request(method, self._prefix + path, {**self._headers, **headers}, body)
+
+    async def exchange(self, request: Request) -> Sent:
+        """Send a request over a connection, and wait until the head of its reply is back; raises ConnectionLost."""
+        request.connection = connection = await self._connection()
         try:
-            await asyncio.sleep(self._delay_s)
-            sent = await self._handle(request)
+            await self._travel()
+            sent = await self.handle(request)
         except BaseException:  # who leaves closes the connection
             connection.lost()
             raise
         try:
-            await asyncio.sleep(self._delay_s)
+            await self._travel()
         except BaseException:
-            _abandon(sent, connection)
+            await self.arriving(request, sent, self._delay_s).aclose()
             raise
         if sent.empty:
             sent.close(delivered=False, sent=0)
             connection.lost()
-            self._lost(sent.ending)
-        return connection, sent
+            told = "was reset" if sent.ending is Ending.RESET else "was closed"
+            raise ConnectionLost(f"The connection to {self.peer.host} {told} before it answered.")
+        return sent
+
+    def arriving(self, request: Request, sent: Sent, read_timeout: float) -> Arriving:
+        """Return the body that follows a head; its connection is given back when it is over."""
+        return Arriving(sent, self.peer, read_timeout, partial(self._give_back, request.connection))
+
+    def over(self, connection: Connection, *, reusable: bool) -> None:
+        """Give a connection back."""
+        if self._closed or not reusable:
+            connection.lost()
+        else:
+            self._idle.append((asyncio.get_running_loop().time(), connection))
+
+    def _give_back(self, connection: Connection, reusable: bool) -> None:
+        self.over(connection, reusable=reusable)
 
     async def _connection(self) -> Connection:
         """Return the connection that was idle last, or a new one, which takes a round trip."""
@@ -107,29 +126,9 @@ class SimulatedTransport:
             if now - since < KEEPALIVE_S:
                 return connection
             connection.lost()
-        await asyncio.sleep(2 * self._delay_s)
+        await self._travel(2.0)
         return Connection()
 
-    def _keep(self, connection: Connection) -> None:
-        if self._closed:
-            connection.lost()
-        else:
-            self._idle.append((asyncio.get_running_loop().time(), connection))
-
-    def _arriving(self, connection: Connection, sent: Sent, read_timeout: float) -> Arriving:
-        def over(reusable: bool) -> None:
-            if reusable:
-                self._keep(connection)
-            else:
-                connection.lost()
-
-        return Arriving(sent, self.peer, read_timeout, over)
-
-    def _lost(self, ending: Ending) -> NoReturn:
-        told = "was reset" if ending is Ending.RESET else "was closed"
-        raise ConnectionLost(f"The connection to {self.peer.host} {told} before it answered.")
-
-
-def _abandon(sent: Sent, connection: Connection) -> None:
-    sent.close(delivered=False, sent=0)
-    connection.lost()
+    async def _travel(self, ways: float = 1.0) -> None:
+        if self._delay_s:
+            await asyncio.sleep(ways * self._delay_s)

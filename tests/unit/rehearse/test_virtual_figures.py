@@ -1,0 +1,62 @@
+"""What a virtual rehearsal reads and reckons: the settings of the real one, and how much of the limit was used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rushhour import settings
+from rushhour.rehearse.crowd import Visited
+from rushhour.rehearse.judge import Outcome
+from rushhour.rehearse.pipelines import Site, production
+from rushhour.rehearse.scenario import Tenant, change
+from rushhour.rehearse.scenario_file import find_scenario
+from rushhour.rehearse.virtual.systems import settings_of_pipeline
+from rushhour.rehearse.virtual.usage import limit_used
+from rushhour.simulator import load_profile
+
+
+def test_settings_are_those_of_the_real_rehearsal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server started with the pipeline's environment reads the very same."""
+    scenario = change(find_scenario("monday"), tenants=(Tenant("acme", weight=2.0), Tenant("globex")))
+    pipeline = production(Site("http://simulated", {}, scenario, load_profile("monday").as_json(), tmp_path))
+    ours = settings_of_pipeline(pipeline)
+    for name, value in pipeline.env.items():
+        monkeypatch.setenv(name, value)
+
+    assert ours == settings.load()
+
+
+def test_this_processs_environment_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key or a limit of the person who rehearses changes nothing."""
+    pipeline = production(
+        Site("http://simulated", {}, find_scenario("monday"), load_profile("monday").as_json(), tmp_path)
+    )
+    before = settings_of_pipeline(pipeline)
+    monkeypatch.setenv("RUSHHOUR_CHAT__RPM", "1")
+    monkeypatch.setenv("RUSHHOUR_CHAT__HEDGE", "0")
+
+    assert settings_of_pipeline(pipeline) == before
+
+
+def _visits(users: int, waits: float) -> list[Visited]:
+    return [Visited(n, 0.0, 0.0, waits, Outcome.ANSWERED, first_s=waits) for n in range(users)]
+
+
+def test_the_limit_used_counts_seconds_with_demand_only() -> None:
+    """The last second, when hardly anybody waits, does not count against it."""
+    assert limit_used(_visits(100, 12.0), [10, 9, 8, 9, 10, 9, 9, 9, 9, 9, 9], 10.0) == pytest.approx(0.91, abs=0.02)
+
+
+def test_without_demand_nothing_is_said() -> None:
+    """A calm morning does not tell how much of a limit could be used."""
+    assert limit_used(_visits(5, 2.0), [5, 0], 10.0) is None
+    assert limit_used([], [], 10.0) is None
+
+
+def test_those_who_left_are_no_demand() -> None:
+    """Users who were refused at once do not wait for the limit."""
+    refused = [Visited(n, 0.0, 0.0, 0.1, Outcome.REFUSED) for n in range(1000)]
+
+    assert limit_used(refused, [0, 0, 0, 0], 10.0) is None
