@@ -51,7 +51,7 @@ class Play:
         if scenario.users > MOST_ON_SOCKETS:
             raise InvalidRequest(
                 f"Scenario {scenario.name}: users is {scenario.users:,}; use at most {MOST_ON_SOCKETS:,}: more would "
-                "measure this machine's sockets.",
+                "measure this machine's sockets. `--virtual` plays more.",
                 param="users",
             )
         self._cast = cast or Cast()

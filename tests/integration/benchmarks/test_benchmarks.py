@@ -16,6 +16,7 @@ SMALL = {
     "utilisation": ["--minutes=1"],
     "overhead": ["--calls=200", "--times=1"],
     "fairness": [],
+    "virtual": ["--users=200", "--large=0"],
     "million": ["--calls=20000"],
     "comparison": ["--calls=30"],
     "replicas": ["--seconds=8", "--shared-only"],
