@@ -11,6 +11,8 @@ import pytest
 from rushhour.simulator import Simulator
 from rushhour.simulator.faults.orders import Order
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[..., AbstractAsyncContextManager[Simulator]]
 PROMPT = "Context:\nTuples are immutable sequences of objects.\n\nQuestion: What are immutable sequences?"
 ASKED: Any = {"model": "any", "messages": [{"role": "user", "content": PROMPT}]}
