@@ -79,7 +79,10 @@ class EmbedSettings(_Provider):
 
 
 class FallbackModel(_Section):
-    """A chat model that answers while those before it are down; what is left out is as for the first."""
+    """A chat model that answers while those before it are down; what is left out is as for the first.
+
+    Its limits and prices are its own, and so is its key if it is at another `base_url`.
+    """
 
     model: Annotated[str, Field(min_length=1)]
     base_url: HttpUrl | None = None
@@ -117,6 +120,18 @@ class ChatSettings(_Provider):
     def _names_a_model(self) -> Self:
         if self.provider == "openai" and not self.model:
             raise ValueError("model is missing: name the provider's chat model")
+        return self
+
+    @model_validator(mode="after")
+    def _falls_back_on_others(self) -> Self:
+        if self.fallbacks and self.provider == "extractive":
+            raise ValueError("fallbacks stand in for a provider's model: set provider and model too")
+        chain = [(self.base_url, self.model)]
+        for fallback in self.fallbacks:
+            place = (fallback.base_url or self.base_url, fallback.model)
+            if place in chain:
+                raise ValueError(f"fallbacks name the model {fallback.model!r} twice at the same base_url; each once")
+            chain.append(place)
         return self
 
 

@@ -91,11 +91,18 @@ def _paced(chat: Chat, settings: ChatSettings, ground: Ground, charging: Chargin
 
 
 def _as_settings(fallback: FallbackModel, first: ChatSettings) -> ChatSettings:
-    """Fill in from the first model what a stand-in leaves out; limits and prices are its own."""
+    """Fill in from the first model what a stand-in leaves out; limits and prices are its own.
+
+    So is the key wherever the place is: one provider's secret is never sent to another.
+    """
     told = {
         name: getattr(fallback, name) for name in ("model", "rpm", "tpm", "price_in", "price_cached_in", "price_out")
     }
-    place = {name: getattr(fallback, name) for name in ("base_url", "api_key") if getattr(fallback, name) is not None}
+    elsewhere = fallback.base_url is not None and fallback.base_url != first.base_url
+    place = {
+        "base_url": fallback.base_url or first.base_url,
+        "api_key": fallback.api_key if elsewhere else fallback.api_key or first.api_key,
+    }
     return first.model_copy(update={**told, **place, "fallbacks": ()})
 
 

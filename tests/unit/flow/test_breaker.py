@@ -43,8 +43,8 @@ async def test_opens_on_failures_and_stops_calling() -> None:
     results = await ask(guarded(hop), 10, Call(hop="chat", emit=seen.append))
 
     assert len(hop.asked_at) == 4
-    assert isinstance(results[-1][0], CircuitOpen)  # type: ignore[index]
-    assert "down" in str(results[-1][0])  # type: ignore[index]
+    assert isinstance(results[-1][0], CircuitOpen)  # type: ignore[index]  # a result is an object to its type
+    assert "down" in str(results[-1][0])  # type: ignore[index]  # a result is an object to its type
     assert [type(event) for event in seen] == [Opened]
 
 
@@ -153,7 +153,7 @@ async def test_a_429_leaves_the_circuit_half_open() -> None:
     call = Call(emit=seen.append)
 
     results = await ask(asked, 2, call)
-    assert [type(result[0]) for result in results] == [Throttled, Throttled]  # type: ignore[index]
+    assert [type(result[0]) for result in results] == [Throttled, Throttled]  # type: ignore[index]  # a result is an object to its type
     assert seen == []
 
     assert await asked("q", call) == "ok"

@@ -38,7 +38,7 @@ async def test_no_more_than_the_limit_at_once() -> None:
 async def test_a_stream_holds_its_permit_until_it_is_closed() -> None:
     """Returning a stream is not the end of the call (rule 7)."""
     limited = Concurrency(1)
-    hop = Scripted(Stream(letters()), Stream(letters()))  # type: ignore[arg-type]
+    hop = Scripted(Stream(letters()), Stream(letters()))  # type: ignore[arg-type]  # annotated as an object
     asked = stack(hop, limited)
 
     stream = await asked("q", Call())
@@ -176,7 +176,7 @@ async def test_a_stream_holds_as_long_as_it_is_open_but_is_as_late_as_its_first_
 
     async def answer(_request: str, _call: Call) -> Stream[str]:
         await asyncio.sleep(0.5)
-        return Stream(letters())  # type: ignore[arg-type]
+        return Stream(letters())  # type: ignore[arg-type]  # annotated as an object
 
     for _ in range(20):
         stream = await stack(answer, limited)("q", Call())
@@ -202,7 +202,7 @@ async def test_a_learned_limit_lets_more_in_as_it_grows() -> None:
 async def test_overload_shrinks_a_learned_limit() -> None:
     """And below what is in flight nobody is let in until enough have returned."""
     limited = Concurrency(Gradient2(initial=40))
-    held = [await stack(Scripted(Stream(letters())), limited)("q", Call()) for _ in range(30)]  # type: ignore[arg-type]
+    held = [await stack(Scripted(Stream(letters())), limited)("q", Call()) for _ in range(30)]  # type: ignore[arg-type]  # annotated as an object
     failing = stack(Scripted(AttemptTimeout(), seconds=0.1, forever=True), limited)
     for count in (1, 1, 9):
         await asyncio.gather(*(failing("q", Call()) for _ in range(count)), return_exceptions=True)
@@ -227,7 +227,7 @@ async def test_a_stream_that_breaks_off_counts_as_overload() -> None:
         raise AttemptTimeout
 
     for _ in range(60):
-        stream = await stack(Scripted(Stream(broken()), seconds=0.05), limited)("q", Call())  # type: ignore[arg-type]
+        stream = await stack(Scripted(Stream(broken()), seconds=0.05), limited)("q", Call())  # type: ignore[arg-type]  # annotated as an object
         with pytest.raises(AttemptTimeout):
             [item async for item in stream]
 

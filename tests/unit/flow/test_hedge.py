@@ -138,7 +138,7 @@ async def test_a_stream_that_lost_is_closed() -> None:
     closed: list[str] = []
     streams = [Stream(words()), Stream(words())]
     for name, stream in zip(("first", "second"), streams, strict=True):
-        stream.on_close(lambda _error, name=name: closed.append(name))  # type: ignore[misc]
+        stream.on_close(lambda _error, name=name: closed.append(name))  # type: ignore[misc]  # a default argument in a lambda
     hop, upstream = await hedged()
     upstream.script = [(2.0, streams[0]), (1.0, streams[1])]
 

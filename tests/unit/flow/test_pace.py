@@ -19,7 +19,7 @@ from rushhour.testing import Scripted
 
 def pace(rpm: float | None = 60, burst_s: float = 1, tpm: float | None = None, **more: object) -> Pace:
     """One call a second, with a burst of one, unless told otherwise."""
-    return Pace(MemoryQuota(Limits(rpm, tpm, burst_s, use=1.0)), **more)  # type: ignore[arg-type]
+    return Pace(MemoryQuota(Limits(rpm, tpm, burst_s, use=1.0)), **more)  # type: ignore[arg-type]  # any keyword of Pace
 
 
 async def send_all(hop: Scripted, paced: Pace, calls: Sequence[Call]) -> list[object]:

@@ -75,7 +75,7 @@ def engine(
     chat = chat or Scripted(Stream(written("It wraps ", "a block [1", "] and [9].")))
     catalog = shelf or Shelf()
     retriever = Retriever(
-        catalog,  # type: ignore[arg-type]
+        catalog,  # type: ignore[arg-type]  # a stand-in
         embed or Scripted(VECTOR, forever=True),
         Scripted([Match("a", 0.9), Match("orphan", 0.8), Match("c", 0.2)], forever=True),
         RetrieveSettings(**settings),

@@ -19,7 +19,7 @@ from rushhour.errors import RushhourError
 from rushhour.flow.call import Call
 from rushhour.rag.contract import Answer, Delta, Question
 from rushhour.rehearse.crowd import LONGEST_ABSENCE_S, Visited
-from rushhour.rehearse.judge import Outcome, advised_wait, error_kind, judge_answer, judge_status
+from rushhour.rehearse.judge import Outcome, advised_in, advised_wait, error_kind, judge_answer, judge_status
 from rushhour.rehearse.pipelines import COLLECTION
 from rushhour.rehearse.scenario import Scenario
 from rushhour.rehearse.visits import Visit
@@ -137,8 +137,8 @@ class Crowd:
         now = asyncio.get_running_loop().time()
         body = msgspec.json.decode(told.body)
         if self._scenario.stream and (reply.text or now - reply.asked_at > COMMIT_AFTER_S):
-            reply.status = 200
-            return Outcome.FAILED, error_kind(body)
+            reply.status, reply.advised = 200, advised_in(body)
+            return (Outcome.FAILED if reply.advised is None else Outcome.REFUSED), error_kind(body)
         headers = {name.decode(): value.decode() for name, value in told.headers}
         reply.status, reply.advised = told.status, advised_wait(headers)
         return judge_status(told.status, headers, body)
