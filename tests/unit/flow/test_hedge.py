@@ -129,28 +129,86 @@ async def test_both_failing_is_a_failure() -> None:
         await hop("q", Call())
 
 
-async def test_a_stream_that_lost_is_closed() -> None:
-    """Both answered in the same moment: one is read, the other returns what it holds."""
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_a_stream_that_lost_is_closed(leaves: bool) -> None:
+    """Both answer in the same moment, or the caller leaves in it: what nobody reads returns what it holds."""
 
     async def words() -> AsyncIterator[str]:
         yield "word"
 
+    loop = asyncio.get_running_loop()
     closed: list[str] = []
+    answers = [loop.create_future(), loop.create_future()]
+    calls = iter(answers)
     streams = [Stream(words()), Stream(words())]
     for name, stream in zip(("first", "second"), streams, strict=True):
         stream.on_close(lambda _error, name=name: closed.append(name))  # type: ignore[misc]  # a default argument in a lambda
-    hop, upstream = await hedged()
-    upstream.script = [(2.0, streams[0]), (1.0, streams[1])]
+    room = Concurrency(2)
+    hedge = Hedge(lambda request: request == "late", room=room)
+    for _ in range(100):
+        await stack(Scripted("ok", seconds=1.0), room, hedge)("in time", Call())
 
-    winner = await hop("q", Call())
+    async def answer(_request: str, _call: Call) -> Stream[str]:
+        return await next(calls)
+
+    asking = asyncio.ensure_future(stack(answer, room, hedge)("late", Call()))
+    await asyncio.sleep(2.0)
+    answers[1].set_result(streams[1])
+    if leaves:
+        asking.cancel()
+    else:
+        answers[0].set_result(streams[0])
+    won = (await asyncio.gather(asking, return_exceptions=True))[0]
     await asyncio.sleep(0.1)
 
-    assert len(closed) == 1
-    assert winner is not streams[closed == ["second"]]
+    assert closed == ["second"]
+    assert isinstance(won, asyncio.CancelledError) if leaves else won is streams[0]
+    if not leaves:
+        await streams[0].aclose()
+    assert (room.in_flight, room.reserved) == (0, 0)
+
+
+async def test_winning_and_leaving_in_one_moment() -> None:
+    """The caller goes away as the second call overtakes the first: it is a cancellation, and nothing stays behind."""
+    room = Concurrency(2)
+    hedge = Hedge(lambda request: request == "late", room=room)
+    for _ in range(100):
+        await stack(Scripted("ok", seconds=1.0), room, hedge)("in time", Call())
+    loop = asyncio.get_running_loop()
+    answers = iter([loop.create_future(), second := loop.create_future()])
+
+    async def answer(_request: str, _call: Call) -> Any:
+        return await next(answers)
+
+    asking = asyncio.ensure_future(stack(answer, room, hedge)("late", Call()))
+    await asyncio.sleep(2.0)
+    second.set_result("late")
+    loop.call_soon(lambda: loop.call_soon(asking.cancel))  # after the first call was told to go, before it has gone
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+
+    assert (room.in_flight, room.reserved) == (0, 0)
+
+
+async def test_an_overtaken_caller_can_still_be_cancelled() -> None:
+    """The cancellation that ended the first call is taken back: time limits round the caller go on working."""
+    hop, upstream = await hedged()
+    upstream.script = [(60.0, None), (1.0, "second"), (60.0, None), (60.0, None)]
+    answers: list[Any] = []
+
+    async def twice() -> None:
+        answers.append(await hop("q", Call()))
+        answers.append(await hop("q", Call()))
+
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(twice(), 5.0)
+
+    assert answers == ["second"]
+    assert upstream.running == 0
 
 
 def test_leaving_ends_both() -> None:
-    """A caller who goes away takes both calls along, and his permit is free only when they have let go."""
+    """A caller who goes away takes both calls along, one after the other, and his permit is free only then."""
 
     async def leave() -> None:
         hop, upstream = await hedged()
@@ -163,7 +221,7 @@ def test_leaving_ends_both() -> None:
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
         assert upstream.running == 0
-        assert asyncio.get_running_loop().time() == begun + 5.5
+        assert asyncio.get_running_loop().time() == begun + 6.0
 
     run_virtual(leave())
 
@@ -171,7 +229,7 @@ def test_leaving_ends_both() -> None:
 async def test_a_429_ends_hedging_for_a_while() -> None:
     """The provider says that the limit binds: no second calls until the time it advised, even if the first answers."""
     hop, upstream = await hedged()
-    upstream.script = [(3.0, "first"), (0.5, Throttled(retry_after=20.0)), (10.0, "alone"), (10.0, "alone too")]
+    upstream.script = [(3.0, "first"), (0.5, Throttled(retry_after=24.0)), (10.0, "alone"), (10.0, "alone too")]
     assert await hop("q", Call()) == "first"
     asked = upstream.asked
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from rushhour.errors import RushhourError, Throttled
@@ -72,98 +71,167 @@ class Hedge:
         if late is None:
             reply = await inner(request, call)
         else:
-            reply = await self._race(request, call, inner, max(late, SOONEST_S))
+            reply = await _Race(self, request, call, inner, max(late, SOONEST_S), loop).winner()
         self._latency.add(loop.time() - begun)
         return reply
 
-    async def _race(self, request: Any, call: Call, inner: Hop[Any, Any], delay: float) -> Any:
-        """Let two calls race if the first is late; the loser's permit returns when it is really gone."""
-        racers = [_start(inner, request, call)]
-        try:
-            await self._wait_or_ask_again(racers, request, call, inner, delay)
-            winner = await _first_answer(racers)
-        except BaseException:
-            for racer in racers:
-                self._dismiss(racer, holds_permit=racer is not racers[0])
-            await asyncio.wait(racers)  # the caller's permit, too, is free only when nobody is inside
-            raise
-        self._mind_429s(racers, asyncio.get_running_loop().time())
-        for racer in racers:
-            if racer is not winner:
-                self._dismiss(racer, holds_permit=True)
-        return winner.result()
-
-    async def _wait_or_ask_again(
-        self, racers: list[asyncio.Task[Any]], request: Any, call: Call, inner: Hop[Any, Any], delay: float
-    ) -> None:
-        """Return when the first call is done, or a second one was made."""
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
-        await asyncio.wait(racers, timeout=delay)
-        while not racers[0].done():
-            if self._may_ask_again(request, loop.time()):
-                self._budget -= 1
-                if self._room:
-                    self._room.reserve()
-                racers.append(_start(inner, request, call))
-                call.emit(Hedged(call.hop, loop.time() - begun))
-                return
-            await asyncio.wait(racers, timeout=max(delay / 4, SOONEST_S))  # no room now: look again soon
-
-    def _may_ask_again(self, request: Any, now: float) -> bool:
-        """Whether budget, room and quota allow a second call; the quota is debited if so."""
+    def grant(self, request: Any, now: float) -> bool:
+        """Whether budget, room and quota allow a second call; all three are debited if so."""
         if self._budget < 1 or now < self._bound_until or (self._room and not self._room.free()):
             return False
-        return self._spare(request)
+        if not self._spare(request):
+            return False
+        self._budget -= 1
+        if self._room:
+            self._room.reserve()
+        return True
 
-    def _mind_429s(self, racers: list[asyncio.Task[Any]], now: float) -> None:
-        """Remember that the hop is bound by its limit, even if the other call was answered."""
-        for racer in racers:
-            failure = racer.exception() if racer.done() and not racer.cancelled() else None
-            if isinstance(failure, Throttled):
-                advised = failure.retry_after
-                pause = min(advised, LONGEST_BOUND_S) if advised is not None and advised > 0 else BOUND_S
-                self._bound_until = max(self._bound_until, now + pause)
+    def give_back(self) -> None:
+        """Return the permit of one of two calls: it is gone."""
+        if self._room:
+            self._room.abandon()
 
-    def _dismiss(self, loser: asyncio.Task[Any], *, holds_permit: bool) -> None:
-        """Cancel a call that nobody waits for any more, and return its permit once it is gone."""
-        loser.cancel()
-        loser.add_done_callback(
-            partial(self._dismissed, self._room.abandon if self._room and holds_permit else _nothing)
-        )
+    def mind(self, failure: BaseException | None, now: float) -> None:
+        """Remember after a 429 that the hop is bound by its limit, even if the other call is answered."""
+        if isinstance(failure, Throttled):
+            advised = failure.retry_after
+            pause = min(advised, LONGEST_BOUND_S) if advised is not None and advised > 0 else BOUND_S
+            self._bound_until = max(self._bound_until, now + pause)
 
-    def _dismissed(self, give_back: Callable[[], None], loser: asyncio.Task[Any]) -> None:
-        """Close the stream that a loser had got hold of before it was told."""
-        reply = None if loser.cancelled() or loser.exception() is not None else loser.result()
-        if not isinstance(reply, Stream):
-            give_back()
-            return
+    def close(self, reply: Stream[Any]) -> None:
+        """Close the stream that a loser had got hold of, then return its permit."""
 
         def closed(closing: asyncio.Task[None]) -> None:
             self._closing.discard(closing)
-            give_back()
+            self.give_back()
 
         closing = asyncio.get_running_loop().create_task(reply.aclose())
         self._closing.add(closing)
         closing.add_done_callback(closed)
 
 
-def _nothing() -> None:
-    """Give back nothing: the caller's own permit is not ours."""
+class _Race:
+    """One call in its caller's own task; once it is late, a second one in a task of its own.
 
+    Most calls are never late, and a task for each of them would cost more than all other policies together. So the
+    second one, when it wins, cancels the first as `asyncio.timeout` would: with a cancellation that is taken back.
+    """
 
-def _start(inner: Hop[Any, Any], request: Any, call: Call) -> asyncio.Task[Any]:
-    async def ask() -> Any:
-        return await inner(request, call)
+    __slots__ = (
+        "_begun", "_call", "_delay", "_first", "_hedge", "_inner", "_loop", "_lost", "_overtaken", "_request",
+        "_second", "_timer",
+    )  # fmt: skip
 
-    return asyncio.get_running_loop().create_task(ask())
+    def __init__(
+        self,
+        hedge: Hedge,
+        request: Any,
+        call: Call,
+        inner: Hop[Any, Any],
+        delay: float,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._hedge, self._request, self._call, self._inner = hedge, request, call, inner
+        self._delay, self._loop, self._begun = delay, loop, loop.time()
+        self._first: asyncio.Task[Any] | None = asyncio.current_task()
+        self._second: asyncio.Task[Any] | None = None
+        self._overtaken = self._lost = False
+        self._timer = loop.call_later(delay, self._look)
 
+    async def winner(self) -> Any:
+        """Return the first answer, once the first call has let go; a second one that lost is dismissed."""
+        task = self._first
+        cancelling = task.cancelling() if task else 0
+        try:
+            reply = await self._inner(self._request, self._call)
+        except asyncio.CancelledError:
+            overtaken = self._first_is_gone()
+            if overtaken is None or (task and task.cancelling() > cancelling):
+                await self._leave()
+                raise
+            self._hedge.give_back()
+            return overtaken.result()
+        except RushhourError as failure:
+            self._first_is_gone()
+            self._hedge.mind(failure, self._loop.time())
+            if self._second is None:
+                raise
+            return await self._follow(self._second)
+        except BaseException:
+            self._first_is_gone()
+            self._dismiss()
+            raise
+        self._first_is_gone()
+        self._dismiss()
+        return reply
 
-async def _first_answer(racers: Sequence[asyncio.Task[Any]]) -> asyncio.Task[Any]:
-    """Wait until one has answered, or all have failed."""
-    waiting = set(racers)
-    while True:
-        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        answered = [racer for racer in done if not isinstance(racer.exception(), RushhourError)]
-        if answered or not waiting:
-            return (answered or list(done))[0]
+    def _first_is_gone(self) -> asyncio.Task[Any] | None:
+        """Stop the watch over the first call; return the second if it has overtaken it, its cancellation taken back."""
+        self._timer.cancel()
+        task, self._first = self._first, None
+        if not self._overtaken or task is None:
+            return None
+        task.uncancel()
+        return self._second
+
+    def _look(self) -> None:
+        """Make the second call, or look again soon if there is no room for one now."""
+        now = self._loop.time()
+        if self._hedge.grant(self._request, now):
+            self._second = self._loop.create_task(self._ask_again())
+            self._second.add_done_callback(self._second_is_done)
+            self._call.emit(Hedged(self._call.hop, now - self._begun))
+        else:
+            self._timer = self._loop.call_later(max(self._delay / 4, SOONEST_S), self._look)
+
+    async def _ask_again(self) -> Any:
+        return await self._inner(self._request, self._call)
+
+    def _second_is_done(self, second: asyncio.Task[Any]) -> None:
+        if self._second is None:
+            return
+        if self._lost or (not second.cancelled() and isinstance(second.exception(), RushhourError)):
+            self._part(second)  # if it failed, the first goes on alone
+        elif self._first:
+            self._overtaken = True
+            self._first.cancel()
+
+    async def _follow(self, second: asyncio.Task[Any]) -> Any:
+        """Wait for the second call, for the first has failed."""
+        try:
+            await asyncio.wait([second])
+        except asyncio.CancelledError:
+            await self._leave()
+            raise
+        if self._second:
+            self._hedge.give_back()
+        return second.result()
+
+    async def _leave(self) -> None:
+        """Let the second call go with its caller, whose permit is free only when nobody is inside."""
+        second = self._second
+        self._dismiss()
+        if second and not second.done():
+            await asyncio.wait([second])
+
+    def _dismiss(self) -> None:
+        """Cancel the second call, which nobody waits for any more."""
+        second = self._second
+        if second is None:
+            return
+        if second.done():
+            self._part(second)
+        else:
+            self._lost = True
+            second.cancel()
+
+    def _part(self, second: asyncio.Task[Any]) -> None:
+        """Return the permit of a second call that lost, and close the stream that it had got hold of."""
+        self._second = None
+        failure = None if second.cancelled() else second.exception()
+        self._hedge.mind(failure, self._loop.time())
+        reply = None if failure or second.cancelled() else second.result()
+        if isinstance(reply, Stream):
+            self._hedge.close(reply)
+        else:
+            self._hedge.give_back()
