@@ -106,6 +106,15 @@ async def test_one_process_serves_many_files_and_ends_with_the_pool(pools: Pool)
     assert gone(process)
 
 
+async def test_what_the_parent_holds_is_not_the_parsers(pools: Pool) -> None:
+    """A server with much in memory has its parsers live on."""
+    held = bytearray(700 * 2**20)
+    held[:: 2**12] = b"x" * len(held[:: 2**12])
+    pool = pools()
+
+    assert await pid(pool) == await pid(pool)
+
+
 async def test_light_formats_start_no_process() -> None:
     """Plain text and source code are read in a thread."""
     async with ParserPool(command=("/no/such/program",)) as pool:
