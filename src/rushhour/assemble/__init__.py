@@ -95,7 +95,7 @@ def compose(ground: Ground, catalog: Catalog, embedder: EmbedTexts, store: Vecto
             name,
             prices,
         ),
-        checks=checks_of(settings, catalog, embedder, store, chat, ground.ledger),
+        checks=checks_of(settings, catalog, embedder, store, answers.chats, ground.ledger),
     )
 
 

@@ -50,7 +50,7 @@ CHATS: dict[str, Callable[[ChatSettings, Ground], Chat]] = {
 class Generator:
     """The chain of chat models as one hop; `queues` are their pacers, in the order in which they are asked.
 
-    `cost` is what the pacers charge for a prompt. `prices` are by model.
+    `cost` is what the pacers charge for a prompt. `prices` are by model. `chats` are the bare adapters in that order.
     """
 
     hop: Hop[ChatRequest, Stream[ChatDelta]]
@@ -58,22 +58,24 @@ class Generator:
     queues: tuple[Pace, ...]
     cost: Callable[[ChatRequest], Cost]
     prices: Mapping[str, Price]
+    chats: tuple[Chat, ...]
 
 
 def generator(chat: Chat, settings: ChatSettings, ground: Ground) -> Generator:
     """Put the policies round a generator, and its stand-ins behind it."""
     charging = CHARGING[settings.charged]()
     first, pace = _paced(chat, settings, ground, charging)
-    queues, others, prices = [pace], [], {chat.model: _price(settings)}
+    queues, others, chats, prices = [pace], [], [chat], {chat.model: _price(settings)}
     for fallback in settings.fallbacks:
         theirs = _as_settings(fallback, settings)
         stand_in = CHATS[settings.provider](theirs, ground)
         policies, their_pace = _paced(stand_in, theirs, ground, charging)
         others.append(Substitute("fallback_model", stack(stand_in, *policies), stand_in.model))
         queues.append(their_pace)
+        chats.append(stand_in)
         prices[stand_in.model] = _price(theirs)
     hop = named(stack(chat, Deadline(), Fallback(*others, overloaded="reduced"), *first), "chat")
-    return Generator(hop, chat.model, tuple(queues), charging, prices)
+    return Generator(hop, chat.model, tuple(queues), charging, prices, tuple(chats))
 
 
 def _paced(chat: Chat, settings: ChatSettings, ground: Ground, charging: Charging) -> tuple[tuple[Policy, ...], Pace]:

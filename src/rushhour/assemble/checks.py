@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from rushhour.catalog.contract import Catalog
 from rushhour.flow.call import Call
@@ -18,10 +19,13 @@ def checks_of(
     catalog: Catalog,
     embedder: EmbedTexts,
     store: VectorStore,
-    chat: Chat,
+    chats: Sequence[Chat],
     ledger: RedisLedger | None,
 ) -> dict[str, Check]:
-    """Return the checks by the name of what they reach; each says what it found, or raises."""
+    """Return the checks by the name of what they reach; each says what it found, or raises.
+
+    `chats` are the generator and those that stand in for it, each with a check of its own.
+    """
 
     async def embed() -> str:
         vector = (await embedder([Text("Is anybody there?", "query")], Call()))[0]
@@ -32,7 +36,7 @@ def checks_of(
         stats = [await store.stats(collection.name, Call()) for collection in collections]
         return f"{settings.vectors.provider}: {sum(one.records for one in stats)} vectors in {len(stats)} collections"
 
-    async def generate() -> str:
+    async def generate(chat: Chat) -> str:
         request = ChatRequest((Message("user", "Say yes."),), max_tokens=16, question="Say yes.")
         async with await chat(request, Call()) as reply:
             async for _delta in reply:
@@ -43,5 +47,8 @@ def checks_of(
         collections = await catalog.collections()
         return f"{settings.data_dir}: {len(collections)} collections, {sum(c.chunks for c in collections)} chunks"
 
+    generators: dict[str, Check] = {
+        "generator" if nth == 0 else f"fallback {nth}": partial(generate, chat) for nth, chat in enumerate(chats)
+    }
     shared = {"redis": ledger.check} if ledger else {}
-    return {"catalog": catalogue, "embedder": embed, "vector store": vectors, "generator": generate, **shared}
+    return {"catalog": catalogue, "embedder": embed, "vector store": vectors, **generators, **shared}

@@ -8,7 +8,7 @@ import pytest
 from pydantic import HttpUrl, SecretStr
 
 from rushhour.assemble import assemble
-from rushhour.errors import SettingsError
+from rushhour.errors import QuotaExhausted, SettingsError
 from rushhour.flow.call import Call
 from rushhour.rag.contract import Answer, Question
 from rushhour.rag.sources import files_from
@@ -62,6 +62,19 @@ async def test_a_model_at_the_same_place_has_the_same_key(tmp_path: Path) -> Non
 
     assert told.text
     assert asked == {"first-key"}
+
+
+async def test_a_check_reaches_each_model(tmp_path: Path) -> None:
+    """A stand-in that would refuse is known before it is needed, and told by its place in the chain."""
+    async with Simulator() as first, Simulator() as second:
+        second.inject(Order(fault="insufficient_quota", surface="chat", count=100))
+        fallback = FallbackModel(model="two", base_url=HttpUrl(f"{second.url}/v1"))
+        settings = Settings(data_dir=tmp_path / "data", chat=chat(first, FallbackModel(model="three"), fallback))
+        async with assemble(settings) as system:
+            assert "one: answers" in await system.checks["generator"]()
+            assert "three: answers" in await system.checks["fallback 1"]()
+            with pytest.raises(QuotaExhausted):
+                await system.checks["fallback 2"]()
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from rushhour.rehearse.crowd import Visited, visit_all
@@ -38,7 +39,9 @@ async def test_only_careful_people_survive_an_overload(
     seen: list[Visited] = []
 
     async with pipeline.serving(tmp_path) as served:
-        await provider.fail("overloaded", "embeddings", 0.3, 1.0, None)
+        once = {"fault": "overloaded", "surface": "embeddings", "count": 1}
+        async with aiohttp.ClientSession() as session, session.post(f"{provider.url}/_sim/faults", json=once) as told:
+            assert told.status == 200
         await visit_all(Target(served.base_url, served.model, "crowd", 30.0), [Visit(0, 0.0, "Why?", "")], seen.append)
 
     assert seen[0].outcome is outcome, seen

@@ -192,16 +192,16 @@ async def test_errors_of_the_data_plane(listening: Make) -> None:
 
 
 async def test_the_hundred_and_first_query_of_a_second_is_refused_and_tried_again(listening: Make) -> None:
-    """A crowd over one namespace's limit: the SDK's retries bring part of it through, the ledger counts their cost."""
-    async with listening(vectors={"query_per_s": 20}) as simulator, _index(simulator) as index:
+    """A crowd over one namespace's limit: the SDK tries again, the ledger counts what that costs."""
+    async with listening(vectors={"query_per_s": 2}) as simulator, _index(simulator) as index:
         await index.upsert(vectors=VECTORS, namespace="n")
 
-        queries = [index.query(vector=[1, 0], top_k=1, namespace="n") for _ in range(40)]
+        queries = [index.query(vector=[1, 0], top_k=1, namespace="n") for _ in range(12)]
         outcomes = await asyncio.gather(*queries, return_exceptions=True)
         tally = simulator.state()["clients"]["sdk"]["surfaces"]["vectors"]
 
     refused = [outcome for outcome in outcomes if isinstance(outcome, RateLimitError)]
-    assert len(refused) + tally["operations"]["query"] - tally["throttled"]["query"] == 40
-    assert tally["throttled"]["query"] >= 20
+    assert len(refused) + tally["operations"]["query"] - tally["throttled"]["query"] == 12
+    assert tally["throttled"]["query"] > 0
     assert {error.retry_after for error in refused} <= {None}
-    assert all("the query QPS limit for namespace n (20 QPS)" in str(error) for error in refused)
+    assert all("the query QPS limit for namespace n (2 QPS)" in str(error) for error in refused)
