@@ -17,7 +17,7 @@ from rushhour.errors import Throttled
 from rushhour.flow.allowance import Allowance, LimitHeaders
 from rushhour.flow.call import Call, Event, stack
 from rushhour.flow.ledger.contract import Cost, Mark
-from rushhour.flow.ledger.lease_call import LEASE_S
+from rushhour.flow.ledger.lease_call import LEASE_S, LIVING_S
 from rushhour.flow.ledger.limits import Limits
 from rushhour.flow.ledger.redis_ledger import LedgerBack, LedgerLost, RedisLedger
 from rushhour.flow.policies.pace import Pace, PaceSettings
@@ -76,7 +76,7 @@ async def end(group: Sequence[Replica], tasks: Sequence[asyncio.Future[Any]] = (
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_replicas_use_the_whole_limit_and_no_more(fake_redis: ModuleType) -> None:
+async def test_rule_10_replicas_use_the_whole_limit_and_no_more(fake_redis: ModuleType) -> None:
     """Four replicas under full load: 20 seconds at 50/s, all slots used, the bucket never too full, few round trips."""
     server = fake_redis.FakeRedis()
     group = await replicas(server, 4, Limits(3000, None, burst_s=1, use=1.0))
@@ -202,7 +202,7 @@ async def test_a_429_of_one_replica_stops_the_others(fake_redis: ModuleType) -> 
     await end([one, two], tasks)
 
 
-async def test_redis_lost_means_an_equal_share_within_a_tenth_of_a_second(fake_redis: ModuleType) -> None:
+async def test_rule_10_redis_lost_means_an_equal_share_within_a_tenth_of_a_second(fake_redis: ModuleType) -> None:
     """Four replicas whose Redis falls silent go on at a quarter of the limit each, without burst and without errors."""
     seen: list[Event] = []
     server = fake_redis.FakeRedis()
@@ -325,6 +325,26 @@ async def test_down_at_the_start_is_a_fallback(fake_redis: ModuleType) -> None:
     await asyncio.sleep(10)
     assert len(one.sent) > 100
     await end([one], tasks)
+
+
+async def test_rule_07_what_a_killed_replica_held_expires(fake_redis: ModuleType) -> None:
+    """One of two dies with a lease unspent and never says so: seconds later the other has the whole limit."""
+    server = fake_redis.FakeRedis()
+    killed, other = await replicas(server, 2, Limits(600, None, burst_s=1, use=1.0))
+    tasks = [*killed.send(1000), *other.send(1000)]
+    await asyncio.sleep(5)
+    shared = len(other.sent)
+    assert shared == pytest.approx(5 * 10 / 2, abs=10)
+
+    server.cut_off.add("replica-0")
+    await leave([killed], tasks[:1000])
+    await asyncio.sleep(LIVING_S)
+    before = len(other.sent)
+    await asyncio.sleep(10)
+
+    assert len(other.sent) - before == pytest.approx(100, abs=2)
+    assert fullest([*killed.sent, *other.sent], 10) <= 1.0
+    await end([other], tasks[1000:])
 
 
 async def test_what_the_provider_says_is_left_lowers_the_shared_level(fake_redis: ModuleType) -> None:
