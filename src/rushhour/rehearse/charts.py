@@ -81,6 +81,29 @@ class Plot:
         self._label(self.width - self.right, base + 39, self.x_unit, "unit", "end")
         self._label(self.left - 9, self.top - 22, self.y_unit, "unit", "start")
 
+    def axis(self) -> None:
+        """Draw the axis of time alone, with a faint line at each tick."""
+        base = self.height - self.bottom
+        for tick in self.x_ticks:
+            x = self.x(tick)
+            self._parts.insert(0, f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{self.top:g}" y2="{base:g}"/>')
+            self._label(x, base + 20, number(tick), "tick", "middle")
+        self._parts.append(
+            f'<line class="axis" x1="{self.left}" x2="{self.width - self.right}" y1="{base}" y2="{base}"/>'
+        )
+        self._label(self.width - self.right, base + 39, self.x_unit, "unit", "end")
+
+    def lane(self, row: Lane, base: float) -> None:
+        """Draw a row of bands, its label standing at `base`."""
+        self._label(self.left, base, row.label, f"lane {row.colour}", "start")
+        for start, end, shade in row.bands:
+            x, last = self.x(max(start, 0.0)), self.x(min(self.x_ticks[-1] if end is None else end, self.x_ticks[-1]))
+            if last > x:
+                self._parts.append(
+                    f'<rect class="bar {row.colour} shade-{shade}" x="{x:.1f}" y="{base + 5:g}" '
+                    f'width="{max(last - x, 1.5):.1f}" height="12"/>'
+                )
+
     def line(self, points: Sequence[Point], colour: str) -> None:
         """Draw straight lines through points."""
         self._parts.append(f'<path class="line {colour}" d="{self._path(points)}"/>')
@@ -151,6 +174,38 @@ class Plot:
             self._parts.append(
                 f'<text class="{colour}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """A row of a timeline: what it tells, its colour, and bands (from, to or None for the end, shade from 1 to 4)."""
+
+    label: str
+    colour: str
+    bands: Sequence[tuple[float, float | None, int]]
+
+
+_LANE = 40.0
+_SMALL = 600.0
+
+
+def lanes(title: str, x_ticks: Sequence[float], rows: Sequence[Lane], width: float = 980) -> str:
+    """Draw rows of bands over one axis of time, the label of each above it."""
+    plot = Plot(
+        title,
+        x_ticks,
+        [0.0, 1.0],
+        width=width,
+        height=_LANE * len(rows) + 50,
+        left=58 if width > _SMALL else 14,
+        right=24 if width > _SMALL else 16,
+        top=0,
+        x_unit="seconds since the first user was due",
+    )
+    for number, row in enumerate(rows):
+        plot.lane(row, _LANE * number + 16)
+    plot.axis()
+    return plot.svg()
 
 
 def cumulate(counts: Sequence[int], step: float) -> list[Point]:

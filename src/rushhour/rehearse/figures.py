@@ -13,19 +13,32 @@ from rushhour.rehearse.words import label_of, share
 _BANDS = {"outage": "calls fail", "slow": "calls are slow"}
 
 
-def answers_over_time(rehearsal: Rehearsal) -> str:
+NARROW = 440.0
+"""Units of width of a figure for a small screen."""
+_STORM = 0.2
+"""A second in which more than this share of the calls was refused with 429 belongs to a storm."""
+
+
+def twice(wide: str, narrow: str) -> str:
+    """Put a figure on the page for wide screens and for small ones; only one of them is shown, or read out."""
+    return f'<div class="wide">{wide}</div><div class="narrow">{narrow}</div>'
+
+
+def answers_over_time(rehearsal: Rehearsal, narrow: bool = False) -> str:
     """Draw the right answers given so far, for each pipeline, under the line that no client can cross."""
     last = max([rehearsal.floor_s, *(run.makespan_s for run in rehearsal.runs)])
     plot = Plot(
         "Users answered rightly, over time, against what the provider admits",
-        nice_ticks(last, 8),
+        nice_ticks(last, 4 if narrow else 8),
         nice_ticks(rehearsal.users, 5),
+        width=NARROW if narrow else 980,
+        right=16 if narrow else 24,
         x_unit="seconds since the first user was due",
         y_unit="users answered",
     )
     ceiling = _ceiling(rehearsal, plot.x_ticks[-1])
     plot.above([*ceiling, (plot.x_ticks[-1], float(rehearsal.users))], "beyond")
-    _bands(plot, rehearsal, words=True)
+    _bands(plot, rehearsal, words=not narrow)
     plot.axes()
     plot.line(ceiling, "ceiling")
     if rehearsal.runs:
@@ -80,15 +93,10 @@ def _answers_of(plot: Plot, run: Run) -> None:
     plot.line(points, run.pipeline)
     end, total = points[-1]
     plot.dot(end, total, run.pipeline)
-    fits = plot.x(end) < plot.width - plot.right - 190
+    name = f"{run.pipeline}: {run.answered:,}"
+    fits = plot.x(end) < plot.width - plot.right - 8 * len(name) - 14
     plot.word(
-        end,
-        total,
-        f"{run.pipeline}: {run.answered:,}",
-        run.pipeline,
-        "start" if fits else "end",
-        lift=-5 if fits else (12 if total < plot.y_ticks[-1] * 0.9 else -22),
-        shift=11 if fits else 0,
+        end, total, name, run.pipeline, "start" if fits else "end", lift=-5 if fits else 10, shift=11 if fits else 0
     )
 
 
@@ -111,7 +119,10 @@ def provider_view(rehearsal: Rehearsal) -> str:
     rows = [_seconds_of(run) for run in runs]
     high = max([rehearsal.limit_per_s * 1.2, *(sum(row) for panel in rows for row in panel)])
     longest = max(len(panel) for panel in rows)
-    panels = [_provider_panel(rehearsal, run, panel, high, longest) for run, panel in zip(runs, rows, strict=True)]
+    width = 480.0 if len(runs) < 3 else 340.0
+    panels = [
+        _provider_panel(rehearsal, run, panel, high, longest, width) for run, panel in zip(runs, rows, strict=True)
+    ]
     return f'<div class="pair">{"".join(panels)}</div>'
 
 
@@ -126,21 +137,23 @@ def _seconds_of(run: Run) -> list[tuple[int, int, int]]:
 
 
 def _provider_panel(
-    rehearsal: Rehearsal, run: Run, rows: Sequence[tuple[int, int, int]], high: float, longest: int
+    rehearsal: Rehearsal, run: Run, rows: Sequence[tuple[int, int, int]], high: float, longest: int, width: float
 ) -> str:
     limit = rehearsal.limit_per_s
     plot = Plot(
         f"Calls that the provider admitted and refused each second: {run.pipeline}",
-        nice_ticks(longest, 6),
+        nice_ticks(longest, 6 if width > NARROW else 4),
         nice_ticks(high, 4),
-        width=480,
-        height=270,
+        width=width,
+        height=0.45 * width + 54,
         left=46,
         right=12,
         x_unit="seconds",
         y_unit="calls a second",
     )
     _bands(plot, rehearsal)
+    for start, end in _storms(rows):
+        plot.band(start, end, "storm")
     plot.axes()
     for second, (served, failed, throttled) in enumerate(rows):
         plot.bar(second, second + 1, 0, served, run.pipeline)
@@ -152,19 +165,38 @@ def _provider_panel(
     return f"<div>{plot.svg()}<p class='panel'>{caption}</p></div>"
 
 
-def waiting(rehearsal: Rehearsal) -> str:
-    """Draw the share of all users who had a right answer within a time."""
+def _storms(rows: Sequence[tuple[int, int, int]]) -> list[tuple[float, float]]:
+    """Return the times of which every second had a good part of its calls refused."""
+    stormy = [throttled > _STORM * (served + failed + throttled) for served, failed, throttled in rows] + [False]
+    found: list[tuple[float, float]] = []
+    begun: int | None = None
+    for second, now in enumerate(stormy):
+        if now and begun is None:
+            begun = second
+        elif not now and begun is not None:
+            found.append((float(begun), float(second)))
+            begun = None
+    return found
+
+
+def waiting(rehearsal: Rehearsal, narrow: bool = False) -> str:
+    """Draw the share of all users who had a right answer within a time, and the least that the limit asks."""
     waits = [wait for run in rehearsal.runs for wait in run.served_within_s if wait is not None]
     plot = Plot(
         "Share of all users who had a right answer within a time",
-        nice_ticks(max(waits, default=1.0), 8),
+        nice_ticks(max(waits, default=1.0), 4 if narrow else 8),
         [0, 20, 40, 60, 80, 100],
+        width=NARROW if narrow else 980,
+        right=16 if narrow else 24,
         height=340,
         x_unit="seconds since the user was due",
         y_unit="users answered",
         y_suffix=" %",
     )
     plot.axes()
+    least = [(wait, float(p)) for p, wait in enumerate(rehearsal.floor.waits_s) if wait is not None]
+    if len(least) > 1 and least[-1][0] > 0:
+        plot.line([point for point in least if point[0] <= plot.x_ticks[-1]], "ceiling")
     for run in rehearsal.runs:
         points = [(wait, float(p)) for p, wait in enumerate(run.served_within_s) if wait is not None]
         if len(points) < 2:
@@ -174,7 +206,11 @@ def waiting(rehearsal: Rehearsal) -> str:
             wait = run.served_within_s[p]
             if wait is not None:
                 plot.dot(wait, p, run.pipeline)
-                plot.word(wait, p, f"{p} % within {wait:.1f} s", run.pipeline, "end", lift=9)
+                right = plot.x(wait) < plot.left + 150
+                plot.word(
+                    wait, p, f"{p} % within {wait:.1f} s", run.pipeline, "start" if right else "end",
+                    lift=-5 if right else 9, shift=10 if right else 0,
+                )  # fmt: skip
         if run.served_within_s[95] is None:
             plot.word(
                 plot.x_ticks[-1],
@@ -203,7 +239,8 @@ def outcomes(rehearsal: Rehearsal) -> str:
         )
         rows.append(
             f'<div class="outcome"><h3 class="{run.pipeline}">{escape(run.pipeline)}</h3>'
-            f'<div class="stack">{bar}</div><ul>{legend}</ul></div>'
+            f'<div class="stack" role="img" aria-label="How the visits to {escape(run.pipeline)} ended">{bar}</div>'
+            f"<ul>{legend}</ul></div>"
         )
     return "".join(rows)
 

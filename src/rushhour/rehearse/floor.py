@@ -83,8 +83,25 @@ def ceiling_of(users: int, rate: float, burst_s: float, until: float, closed: Se
     return [corner for n, corner in enumerate(corners) if n == 0 or corner != corners[n - 1]]
 
 
+def least_waits(arrivals: Sequence[float], rate: float, burst_s: float, closed: Sequence[Interval] = ()) -> list[float]:
+    """Return how long each user waits at the least to be admitted, first come, first served, in order of arrival.
+
+    Users who cannot be admitted any more are left out.
+    """
+    taken = zip(arrivals, _admissions(arrivals, rate, burst_s, closed), strict=False)
+    return [admitted - arrival for arrival, admitted in taken]
+
+
 def _last_admission(arrivals: Sequence[float], rate: float, burst_s: float, closed: Sequence[Interval]) -> float:
-    """Take every call as early as its arrival, the quota and the outages allow; return when the last is taken."""
+    """Return when the last call is taken."""
+    last = 0.0
+    for admitted in _admissions(arrivals, rate, burst_s, closed):
+        last = admitted
+    return last
+
+
+def _admissions(arrivals: Sequence[float], rate: float, burst_s: float, closed: Sequence[Interval]) -> Iterator[float]:
+    """Take every call as early as its arrival, the quota and the outages allow."""
     depth = max(burst_s * rate, 1.0)
     level = max(burst_s - ANSWER_S, 0.0) * rate
     now = 0.0
@@ -94,14 +111,14 @@ def _last_admission(arrivals: Sequence[float], rate: float, burst_s: float, clos
         later = max(arrival, now)
         while later + max(1.0 - level - (later - now) * rate, 0.0) / rate >= gate[0]:
             if math.isinf(gate[1]):  # closed for ever: what was not admitted by now never will be
-                return now
+                return
             later = max(later, gate[1])
             gate = next(gates)
         level = min(level + (later - now) * rate, depth)
         wait = max(1.0 - level, 0.0) / rate
         now = later + wait
         level += wait * rate - 1.0
-    return now
+        yield now
 
 
 def _gates(closed: Sequence[Interval]) -> Iterator[Interval]:

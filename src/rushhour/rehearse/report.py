@@ -14,10 +14,13 @@ from string import Template
 
 from rushhour.rehearse import figures
 from rushhour.rehearse import report_sections as sections
+from rushhour.rehearse.report_cards import card
+from rushhour.rehearse.report_next import next_steps
 from rushhour.rehearse.report_table import Row, table
+from rushhour.rehearse.report_timeline import timeline
 from rushhour.rehearse.results import Ingestion, Rehearsal, Run
-from rushhour.rehearse.story import headline, story, verdict
-from rushhour.rehearse.words import dollars, megabytes, ratio, seconds, share
+from rushhour.rehearse.story import headline, lead, story, verdict
+from rushhour.rehearse.words import dollars, megabytes, ratio, seconds
 
 _PIPELINES = {
     "naive": (
@@ -52,14 +55,17 @@ def render_report(rehearsal: Rehearsal) -> str:
         partial=" · <b>interrupted, partial</b>" if rehearsal.partial else "",
         scenario=escape(f"{rehearsal.scenario}, {headline(rehearsal)}"),
         headline=escape(title),
-        lead="".join(f'<p class="lead">{escape(sentence)}</p>' for sentence in _lead(rehearsal)),
-        cards="".join(_card(run, rehearsal) for run in rehearsal.runs),
+        lead=_headline(rehearsal),
+        next_steps=next_steps(rehearsal),
+        story="".join(f"<p>{escape(sentence)}</p>" for sentence in story(rehearsal)),
+        timeline=timeline(rehearsal),
+        cards="".join(card(run, rehearsal) for run in rehearsal.runs),
         limit=f"{rehearsal.limit_per_s:.4g}",
         legend=figures.legend(rehearsal),
-        answers=figures.answers_over_time(rehearsal),
+        answers=figures.twice(figures.answers_over_time(rehearsal), figures.answers_over_time(rehearsal, True)),
         provider_section=_provider(rehearsal),
         outcomes=figures.outcomes(rehearsal),
-        waiting=figures.waiting(rehearsal),
+        waiting=figures.twice(figures.waiting(rehearsal), figures.waiting(rehearsal, True)),
         objectives=sections.objectives(rehearsal),
         troubles=sections.troubles(rehearsal),
         second_visits=sections.second_visits(rehearsal),
@@ -76,32 +82,17 @@ def render_report(rehearsal: Rehearsal) -> str:
     )
 
 
-def _lead(rehearsal: Rehearsal) -> list[str]:
-    """Put the story into two paragraphs."""
-    told = story(rehearsal)
-    half = (len(told) + 1) // 2
-    return [" ".join(part) for part in (told[:half], told[half:]) if part]
-
-
-def _card(run: Run, rehearsal: Rehearsal) -> str:
-    failed = sum(run.errors.values())
-    facts = [
-        ("median wait of those answered", seconds(run.p50_s)),
-        ("95th / 99th percentile", f"{seconds(run.p95_s)} / {seconds(run.p99_s)}"),
-        ("first word, median", seconds(run.first_word_p50_s)),
-        ("99 % of users / the last one done after", f"{seconds(run.done_99_s)} / {seconds(run.makespan_s)}"),
-        ("the floor, for all of them", seconds(rehearsal.floor_s)),
-        ("users who saw an error", f"{failed:,}"),
-        ("wrong answers", f"{run.wrong:,}"),
-        ("cost of 1,000 right answers", dollars(run.cost_per_answer_usd, 1000)),
-    ]
-    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts)
-    partial = " (interrupted)" if run.partial else ""
-    return (
-        f'<div class="card {run.pipeline}"><h3>{escape(run.pipeline)}{partial}</h3><p class="big">{run.answered:,}</p>'
-        f'<p class="of">of {rehearsal.users:,} users answered rightly · {share(run.answered, rehearsal.users)}</p>'
-        f"<dl>{rows}</dl></div>"
-    )
+def _headline(rehearsal: Rehearsal) -> str:
+    """Put before a manager who was answered, how long they waited, and what it cost."""
+    told = [*lead(rehearsal)]
+    if rehearsal.runs and rehearsal.floor.bound != "arrivals":
+        closed = rehearsal.floor.closed_s
+        down = f", and the {closed:g} s in which it was down, keep" if closed else " keeps"
+        told.append(
+            f"Whatever software asks, the provider’s limit{down} the last {'generated ' if closed else ''}answer from "
+            f"coming before {seconds(rehearsal.floor_s)}."
+        )
+    return f'<p class="lead">{escape(" ".join(told))}</p>' if told else ""
 
 
 def _provider(rehearsal: Rehearsal) -> str:
@@ -110,8 +101,10 @@ def _provider(rehearsal: Rehearsal) -> str:
         return ""
     return (
         "<section><h2>What the provider saw</h2><p>Chat calls arriving each second: served in the pipeline’s colour, "
-        "failed by the provider in grey, refused with 429 in pale red. The dashed line is the limit, "
-        f"{rehearsal.limit_per_s:.4g} a second: what is left unused below it is answers that nobody got.</p>"
+        "failed by the provider in grey, refused with 429 in pale red; seconds in which many were "
+        f"refused are shaded. The dashed line is the limit, {rehearsal.limit_per_s:.4g} a second: what is left "
+        "unused below "
+        "it is answers that nobody got.</p>"
         f"{drawn}</section>"
     )
 

@@ -13,7 +13,7 @@ Row: TypeAlias = tuple[str, Callable[[T], str], bool]
 
 def table(columns: Sequence[T], rows: Sequence[Row[T]], name: Callable[[T], str]) -> str:
     """Return a table of figures; the columns' names are also the classes that colour them."""
-    head = "".join(f'<th class="{escape(name(column))}">{escape(name(column))}</th>' for column in columns)
+    head = "".join(f'<th scope="col" class="{escape(name(column))}">{escape(name(column))}</th>' for column in columns)
     body = "".join(
         f"<tr{' class=strong' if strong else ''}><td>{escape(label)}</td>"
         f"{''.join(f'<td>{escape(value(column))}</td>' for column in columns)}</tr>"

@@ -168,13 +168,15 @@ class FloorNote(msgspec.Struct, frozen=True, kw_only=True):
     """What the floor is due to: the limit on requests, on tokens, or the users' own arrivals.
 
     `tokens_per_call` is what a prompt is charged, `closed_s` for how long no chat call could succeed; `ceiling` are the
-    corners (seconds, calls) of the most that can have been admitted.
+    corners (seconds, calls) of the most that can have been admitted. `waits_s[p]` is the time within which p % of all
+    users can have been admitted at best (None: never).
     """
 
     bound: str = "requests"
     tokens_per_call: float = 0.0
     closed_s: float = 0.0
     ceiling: list[tuple[float, float]] = []
+    waits_s: list[float | None] = []
 
 
 class WindowNote(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,6 +22,30 @@ def verdict(rehearsal: Rehearsal) -> str:
     return f"{_crowd(rehearsal)}: {', '.join(ends)}"
 
 
+def lead(rehearsal: Rehearsal) -> list[str]:
+    """Say for each pipeline, the best one first, who was answered, how long that took, and what it cost."""
+    ranked = sorted(rehearsal.runs, key=lambda run: (-run.answered, run.p95_s or 0.0))
+    told = [_lead_of(run, rehearsal) for run in ranked]
+    if rehearsal.partial:
+        told.append("The rehearsal was interrupted: these figures are partial.")
+    return told
+
+
+def _lead_of(run: Run, rehearsal: Rehearsal) -> str:
+    everybody = run.answered == rehearsal.users
+    name = f"{run.pipeline[0].upper()}{run.pipeline[1:]}"
+    told = f"{name} answered {'everybody' if everybody else f'{run.answered:,} of {rehearsal.users:,} users'}"
+    if run.p95_s is not None:
+        told += f", 95 % {'' if everybody else 'of those '}within {seconds(run.p95_s)}"
+    told += "" if run.cost_per_answer_usd is None else f", for {dollars(run.cost_per_answer_usd, 1000)} a thousand"
+    others = []
+    if failed := sum(run.errors.values()) + run.wrong:
+        others.append(f"{failed:,} got an error or a wrong answer")
+    if run.refused:
+        others.append(f"{run.refused:,} were told when to come back")
+    return f"{told}; {' and '.join(others)}." if others else f"{told}."
+
+
 def story(rehearsal: Rehearsal) -> list[str]:
     """Tell what happened, from the figures alone."""
     told = [_friday(rehearsal), _weather(rehearsal)]
@@ -101,9 +125,10 @@ def _never_arrived(run: Run, rehearsal: Rehearsal) -> str:
     unseen = rehearsal.users - run.provider_calls.embeddings
     if unseen < rehearsal.users / 10 or "APITimeoutError" not in run.errors or run.cpu_s is None:
         return ""
+    why = "a new client for each request kept the process busy for" if run.pipeline == "naive" else "the process took"
     return (
-        f" Of their first calls {unseen:,} never reached the provider: a new client for each request kept the process "
-        f"busy for {run.cpu_s:.0f} s of CPU, while its own connections timed out."
+        f" Of their first calls {unseen:,} never reached the provider: {why} {run.cpu_s:.0f} s of CPU, while its own "
+        "connections timed out."
     )
 
 

@@ -12,9 +12,10 @@ import psutil
 
 from rushhour.clock import unix_now
 from rushhour.rehearse.corpus import Document
-from rushhour.rehearse.floor import ceiling_of
+from rushhour.rehearse.counting import served_within
+from rushhour.rehearse.floor import Floor, ceiling_of, least_waits
 from rushhour.rehearse.pipelines import Pipeline
-from rushhour.rehearse.plan import floor_for
+from rushhour.rehearse.plan import expected_arrivals, floor_for
 from rushhour.rehearse.results import FloorNote, Friday, Ingestion, Rehearsal, Run, WindowNote
 from rushhour.rehearse.scenario import PROMPT_TOKENS, Scenario, settings_of
 
@@ -57,6 +58,7 @@ def summarise(known: Known) -> Rehearsal:
             ceiling=ceiling_of(
                 scenario.users, floor.calls_per_s, scenario.limits.burst_s, last * 1.25 + 1, scenario.closed
             ),
+            waits_s=_least(scenario, floor),
         ),
         windows=[
             WindowNote(
@@ -93,6 +95,12 @@ def summarise(known: Known) -> Rehearsal:
         made_at=unix_now(),
         command=known.command,
     )
+
+
+def _least(scenario: Scenario, floor: Floor) -> list[float | None]:
+    """Return how long users wait at the least for the provider, by the hundredth of them."""
+    waits = least_waits(expected_arrivals(scenario), floor.calls_per_s, scenario.limits.burst_s, scenario.closed)
+    return [None if wait is None else round(wait, 3) for wait in served_within(waits, scenario.users)]
 
 
 def _shown(profile: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
