@@ -1,0 +1,1 @@
+"""How good retrieval is on labelled questions: data sets in, figures with their uncertainty out."""
