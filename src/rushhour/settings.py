@@ -149,22 +149,58 @@ class VectorSettings(_Provider):
         return self
 
 
+class RerankSettings(_Provider):
+    """The reranker: it reads the first `candidates` again, and its opinion is the part `weight` of their scores.
+
+    An answer waits `timeout_s` for it at most, retries included. `price_search` is in dollars per thousand searches.
+    """
+
+    provider: Literal["none", "local", "cohere", "tei"] = "none"
+    model: str = ""
+    model_dir: Path | None = None
+    candidates: Annotated[int, Field(ge=1, le=1000)] = 10
+    weight: Annotated[float, Field(gt=0, le=1)] = 0.9
+    rpm: Positive | None = None
+    timeout_s: Seconds = 5.0
+    price_search: Dollars = 0.0
+
+    @model_validator(mode="after")
+    def _names_a_model(self) -> Self:
+        if self.provider == "cohere" and not self.model:
+            raise ValueError("model is missing: name the provider's reranking model, as in rerank-v3.5")
+        if self.provider == "tei" and self.base_url is None:
+            raise ValueError("base_url is missing: give the address of the TEI server")
+        return self
+
+
 class RetrievalSettings(_Section):
-    """How many passages, from how many candidates, within how many tokens."""
+    """How many passages, from how many candidates, within how many tokens.
+
+    `ranking` says how the dense and the lexical side become one: "fusion" of their scores, "rrf" of their ranks, or
+    one side alone.
+    """
 
     top_k: Annotated[int, Field(ge=1, le=100)] = 8
     candidates: Annotated[int, Field(ge=1, le=1000)] = 50
     context_tokens: Annotated[int, Field(ge=100, le=1_000_000)] = 4000
+    ranking: Literal["fusion", "rrf", "dense", "lexical"] = "fusion"
     cache: Annotated[int, Field(ge=0, le=1_000_000)] = 2000
 
 
 class AnswerSettings(_Section):
-    """Reuse of whole answers: of a tenant's equal questions to an unchanged collection, one is generated.
+    """When to say that the documents do not tell, and reuse of whole answers.
+
+    Of a tenant's equal questions to an unchanged collection, one is generated.
 
     `cache` is how many are kept in this process (0: equal questions in flight are still joined), `ttl_s` how long they
     are as good as new, `keep_s` how long replicas share them, for when no generator is left.
+
+    Below the `confidence` that the passages hold the answer, the answer is that the documents do not tell: without one,
+    as calibrated; 0 turns it off. If `condense`, a chat model makes follow-up questions stand alone.
     """
 
+    confidence: Annotated[float, Field(ge=0, le=1)] | None = None
+    condense: bool = True
     reuse: bool = True
     cache: Annotated[int, Field(ge=0, le=1_000_000)] = 1000
     ttl_s: Annotated[float, Field(ge=0, le=30 * 86_400)] = 3600.0
@@ -197,8 +233,8 @@ class RedisSettings(_Section):
 class ChunkSettings(_Section):
     """Size of a chunk and overlap between neighbours, in tokens."""
 
-    tokens: Annotated[int, Field(ge=50, le=8000)] = 450
-    overlap: Annotated[int, Field(ge=0, le=2000)] = 50
+    tokens: Annotated[int, Field(ge=50, le=8000)] = 300
+    overlap: Annotated[int, Field(ge=0, le=2000)] = 40
 
     @model_validator(mode="after")
     def _overlaps_less_than_half(self) -> Self:
@@ -230,6 +266,7 @@ class Settings(BaseSettings):
     chat: ChatSettings = ChatSettings()
     vectors: VectorSettings = VectorSettings()
     retrieval: RetrievalSettings = RetrievalSettings()
+    rerank: RerankSettings = RerankSettings()
     answers: AnswerSettings = AnswerSettings()
     queue: QueueSettings = QueueSettings()
     redis: RedisSettings = RedisSettings()

@@ -18,22 +18,31 @@ from rushhour.assemble.checks import Check, checks_of
 from rushhour.assemble.embed import EMBEDDERS, embed_hop, embedder_name
 from rushhour.assemble.engine import engine
 from rushhour.assemble.ground import Ground, Watch
+from rushhour.assemble.rerank import RERANKERS, reranker, timed
 from rushhour.assemble.vectors import STORES, VectorHops, vector_hops
 from rushhour.catalog.contract import Catalog
+from rushhour.catalog.kept_vectors import KeptVectors
 from rushhour.catalog.sqlite import SqliteCatalog
 from rushhour.errors import SettingsError
 from rushhour.flow.call import Hop, ignore
 from rushhour.flow.ledger.redis_ledger import RedisLedger
 from rushhour.flow.policies.reuse import LruCache
-from rushhour.hops.contract import Chat, EmbedTexts, Text, Vector, VectorStore
+from rushhour.hops.contract import Chat, EmbedTexts, Rerank, Text, Vector, VectorStore
 from rushhour.hops.local_embed import LocalEmbed
+from rushhour.rag.backend import Backend
 from rushhour.rag.chunk import Chunking
 from rushhour.rag.contract import Ask
 from rushhour.rag.ingest import Ingester
+from rushhour.rag.jobs import Jobs
+from rushhour.rag.leases import Leases
+from rushhour.rag.paid_embed import PaidEmbed
 from rushhour.rag.receipt import Price
 from rushhour.rag.retrieve import Retriever, RetrieveSettings
 from rushhour.rag.tokens import counted_by
 from rushhour.settings import Settings
+
+FEWEST_IN_FLIGHT, MOST_IN_FLIGHT = 16, 2048
+"""Texts that an ingestion has embedded at any moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +57,7 @@ class System:
     retrieve: Retriever
     ask: Ask
     ingester: Ingester
+    jobs: Jobs
     checks: Mapping[str, Check]
 
 
@@ -61,23 +71,58 @@ async def assemble(settings: Settings, watch: Watch = ignore) -> AsyncIterator[S
         data = await asyncio.to_thread(_data_dir, settings)
         catalog = await SqliteCatalog.open(data / "catalog.sqlite3")
         closing.push_async_callback(catalog.aclose)
+        kept = await KeptVectors.open(data / "embeddings.sqlite3")
+        closing.push_async_callback(kept.aclose)
         ground = Ground(settings, closing, watch, await _ledger(settings, watch, closing))
         embedder = EMBEDDERS[settings.embed.provider](settings.embed, ground)
         store = await STORES[settings.vectors.provider](ground)
         chat = CHATS[settings.chat.provider](settings.chat, ground)
-        yield compose(ground, catalog, embedder, store, chat)
+        rerank = RERANKERS[settings.rerank.provider](settings.rerank, ground)
+        yield compose(ground, catalog, embedder, store, chat, rerank, kept)
 
 
-def compose(ground: Ground, catalog: Catalog, embedder: EmbedTexts, store: VectorStore, chat: Chat) -> System:
+def compose(
+    ground: Ground,
+    catalog: Catalog,
+    embedder: EmbedTexts,
+    store: VectorStore,
+    chat: Chat,
+    rerank: Rerank | None = None,
+    kept: KeptVectors | None = None,
+) -> System:
     """Put the policies round adapters that were made elsewhere; what that opens is closed with the ground."""
     settings = ground.settings
     embed = embed_hop(embedder, settings.embed, ground)
     vectors = vector_hops(store, settings.vectors, ground)
-    answers = generator(chat, settings.chat, ground)
+    answers, needed = timed(generator(chat, settings.chat, ground))
     found = LruCache(settings.retrieval.cache) if settings.retrieval.cache else None
-    retrieve = Retriever(catalog, embed, vectors.query, _retrieve_settings(settings), found)
+    chunking = _chunking(settings, embedder)
+    retrieve = Retriever(
+        catalog,
+        embed,
+        vectors.query,
+        _retrieve_settings(settings),
+        found,
+        rerank=reranker(rerank, settings.rerank, ground, needed),
+        count=chunking.count,
+    )
     name = embedder_name(settings.embed, embedder)
     prices = {embedder.model: Price(settings.embed.price_in)}
+    ingester = Ingester(
+        Backend(
+            catalog,
+            vectors.upsert,
+            vectors.delete,
+            vectors.query,
+            PaidEmbed(embed, name, kept),
+            chunking,
+            Leases(settings.data_dir / "locks"),
+            dict(prices),
+        ),
+        chunks_in_flight=_in_flight(settings, embedder),
+    )
+    if rerank is not None:
+        prices[rerank.model] = Price(search=settings.rerank.price_search)
     return System(
         settings=settings,
         catalog=catalog,
@@ -86,16 +131,9 @@ def compose(ground: Ground, catalog: Catalog, embedder: EmbedTexts, store: Vecto
         vectors=vectors,
         retrieve=retrieve,
         ask=engine(retrieve, answers, name, prices, ground),
-        ingester=Ingester(
-            catalog,
-            vectors.upsert,
-            vectors.delete,
-            embed,
-            _chunking(settings, embedder),
-            name,
-            prices,
-        ),
-        checks=checks_of(settings, catalog, embedder, store, answers.chats, ground.ledger),
+        ingester=ingester,
+        jobs=Jobs(ingester, settings.data_dir / "spool"),
+        checks=checks_of(settings, catalog, embedder, store, answers.chats, ground.ledger, rerank),
     )
 
 
@@ -125,7 +163,13 @@ def _data_dir(settings: Settings) -> Path:
 
 def _retrieve_settings(settings: Settings) -> RetrieveSettings:
     wanted = settings.retrieval
-    return RetrieveSettings(wanted.top_k, wanted.candidates, wanted.context_tokens)
+    return RetrieveSettings(wanted.top_k, wanted.candidates, wanted.context_tokens, ranking=wanted.ranking)
+
+
+def _in_flight(settings: Settings, embedder: EmbedTexts) -> int:
+    """How many texts the embedder's calls can carry at once: no more are bought before the first are kept."""
+    inputs = min(settings.embed.max_inputs, embedder.max_inputs)
+    return min(max(settings.embed.concurrency * inputs, FEWEST_IN_FLIGHT), MOST_IN_FLIGHT)
 
 
 def _chunking(settings: Settings, embedder: EmbedTexts) -> Chunking:

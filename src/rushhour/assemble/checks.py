@@ -8,7 +8,7 @@ from functools import partial
 from rushhour.catalog.contract import Catalog
 from rushhour.flow.call import Call
 from rushhour.flow.ledger.redis_ledger import RedisLedger
-from rushhour.hops.contract import Chat, ChatRequest, EmbedTexts, Message, Text, VectorStore
+from rushhour.hops.contract import Chat, ChatRequest, EmbedTexts, Message, Rerank, RerankRequest, Text, VectorStore
 from rushhour.settings import Settings
 
 Check = Callable[[], Awaitable[str]]
@@ -21,6 +21,7 @@ def checks_of(
     store: VectorStore,
     chats: Sequence[Chat],
     ledger: RedisLedger | None,
+    rerank: Rerank | None = None,
 ) -> dict[str, Check]:
     """Return the checks by the name of what they reach; each says what it found, or raises.
 
@@ -43,6 +44,10 @@ def checks_of(
                 pass
         return f"{settings.chat.provider}, {chat.model}: answers"
 
+    async def read_again(rerank: Rerank) -> str:
+        await rerank(RerankRequest("Is anybody there?", ("Yes.", "No.")), Call())
+        return f"{settings.rerank.provider}, {rerank.model}: ranks"
+
     async def catalogue() -> str:
         collections = await catalog.collections()
         return f"{settings.data_dir}: {len(collections)} collections, {sum(c.chunks for c in collections)} chunks"
@@ -50,5 +55,6 @@ def checks_of(
     generators: dict[str, Check] = {
         "generator" if nth == 0 else f"fallback {nth}": partial(generate, chat) for nth, chat in enumerate(chats)
     }
+    rerankers: dict[str, Check] = {"reranker": partial(read_again, rerank)} if rerank else {}
     shared = {"redis": ledger.check} if ledger else {}
-    return {"catalog": catalogue, "embedder": embed, "vector store": vectors, **generators, **shared}
+    return {"catalog": catalogue, "embedder": embed, "vector store": vectors, **rerankers, **generators, **shared}

@@ -13,6 +13,8 @@ from rushhour.hops.extractive import Extractive
 from rushhour.rag.answer import Answerer, AnswerSettings
 from rushhour.rag.answer_reuse import AnswerReuse
 from rushhour.rag.answers import KeptAnswer, KeptAnswers, decode_answer, encode_answer
+from rushhour.rag.condense import Condenser
+from rushhour.rag.confidence import Confidence
 from rushhour.rag.contract import Ask
 from rushhour.rag.pressure import Pressure, PressureSettings
 from rushhour.rag.receipt import Price
@@ -24,6 +26,7 @@ def engine(
 ) -> Ask:
     """Return what every door asks; `embedder` names what questions are embedded with, `prices` are its own."""
     settings = ground.settings
+    quoting = settings.chat.provider == "extractive"
     reduce = PressureSettings() if settings.queue.reduce else PressureSettings(tolerated=math.inf)
     kept = _kept(retrieve, generator, embedder, ground) if settings.answers.reuse else None
     answerer = Answerer(
@@ -32,9 +35,11 @@ def engine(
         generator.model,
         {**prices, **generator.prices},
         AnswerSettings(max_tokens=settings.chat.max_tokens),
-        pressure=Pressure(Admission(*generator.queues, rng=ground.chance()), generator.cost, reduce),
+        pressure=Pressure(Admission(*generator.queues), generator.cost, reduce),
         kept=kept,
-        last_resort=None if settings.chat.provider == "extractive" else Extractive(),
+        last_resort=None if quoting else Extractive(),
+        condense=Condenser(None if quoting or not settings.answers.condense else generator.hop),
+        judge=None if settings.answers.confidence == 0 else Confidence(embedder, settings.answers.confidence),
     )
     if kept is None:
         return answerer
@@ -46,10 +51,12 @@ def engine(
 def _kept(retrieve: Retriever, generator: Generator, embedder: str, ground: Ground) -> KeptAnswers:
     """Keep answers by everything that shapes them."""
     settings = ground.settings
-    chat, retrieval = settings.chat, settings.retrieval
+    chat, retrieval, rerank = settings.chat, settings.retrieval, settings.rerank
     shaped_by = (
         chat.provider, chat.base_url, generator.model, chat.max_tokens,
-        embedder, retrieval.top_k, retrieval.candidates, retrieval.context_tokens,
+        embedder, retrieval.top_k, retrieval.candidates, retrieval.context_tokens, retrieval.ranking,
+        rerank.provider, rerank.base_url, rerank.model, rerank.model_dir, rerank.candidates, rerank.weight,
+        settings.answers.confidence, settings.answers.condense,
     )  # fmt: skip
     shared: SharedTier[KeptAnswer] | None = None
     if ground.ledger is not None:

@@ -17,10 +17,10 @@ from rushhour.flow.ledger.redis_ledger import RedisLedger
 from rushhour.flow.policies.concurrency import Concurrency
 from rushhour.flow.policies.pace import CostOf, Pace, PaceSettings
 from rushhour.hops.aiohttp_transport import AiohttpTransport
-from rushhour.settings import OPENAI, ChatSettings, EmbedSettings, Settings, VectorSettings
+from rushhour.settings import OPENAI, ChatSettings, EmbedSettings, RerankSettings, Settings, VectorSettings
 
 Watch = Callable[[Event], None]
-HopSettings = EmbedSettings | ChatSettings | VectorSettings
+HopSettings = EmbedSettings | ChatSettings | VectorSettings | RerankSettings
 
 FIRST_GUESS = 100
 """Calls in flight that a provider is trusted with before its latency has told anything."""

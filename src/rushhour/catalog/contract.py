@@ -1,14 +1,17 @@
 """What we know durably: collections, their files, and the chunks that are visible now.
 
 The catalog is the truth; vector stores and lexical indexes are derived from it and can be rebuilt. A file is
-visible in its old version or in its new one, never half: `publish` flips it in one transaction.
+visible in its old version or in its new one, never half: `publish` flips it in one transaction. Vectors that no
+visible chunk owns are *garbage*: they are noted before they can come to be, until they are deleted or published.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from rushhour.catalog.job_contract import JobRecords
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,11 @@ class Collection:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One ingested document; `fingerprint` covers its bytes and everything that shaped its chunks."""
+    """One ingested document; `fingerprint` covers its bytes and everything that shaped its chunks.
+
+    `root` names the folder or archive that it was found in, and is empty for a file given by itself; `content` is the
+    SHA-256 of its bytes, empty where it is not known.
+    """
 
     name: str
     fingerprint: str
@@ -38,6 +45,8 @@ class File:
     bytes: int
     chunks: int = 0
     updated: int = 0
+    root: str = ""
+    content: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +74,8 @@ class LexicalMatch:
     score: float
 
 
-class Catalog(Protocol):
-    """The durable truth; one conformance suite runs over each implementation."""
+class Collections(Protocol):
+    """Which collections there are."""
 
     async def collections(self) -> list[Collection]:
         """List all collections by name."""
@@ -76,12 +85,42 @@ class Catalog(Protocol):
         """Return one; raises UnknownCollection, naming those that exist."""
         ...
 
+
+class Searchable(Collections, Protocol):
+    """The visible chunks, as retrieval reads them."""
+
+    async def chunks(self, collection: str, ids: Sequence[str]) -> dict[str, Chunk]:
+        """Return the visible ones among these chunks; stale ids are simply absent."""
+        ...
+
+    async def lexical(
+        self, collection: str, query: str, top_k: int, where: Mapping[str, Any] | None = None
+    ) -> list[LexicalMatch]:
+        """BM25 over the visible chunks, best first; any text is a valid query.
+
+        `where` filters by file, title, source, heading, page and the chunks' metadata, in the spelling of Mongo:
+        `{"page": {"$gte": 3}}`. Raises InvalidRequest for a filter that is not understood.
+        """
+        ...
+
+    async def files_with(self, collection: str, where: Mapping[str, Any], limit: int) -> list[str]:
+        """Return the names of at most `limit` files of which a visible chunk passes the filter."""
+        ...
+
+    async def at(self, collection: str, places: Sequence[tuple[str, int]]) -> list[Chunk]:
+        """Return the visible chunks at these places (file, position); there need not be any."""
+        ...
+
+
+class Catalog(Searchable, JobRecords, Protocol):
+    """The durable truth; one conformance suite runs over each implementation."""
+
     async def ensure_collection(self, name: str, embedder: str) -> Collection:
         """Create it, or return it; raises InvalidRequest for a bad name or another embedder than its own."""
         ...
 
     async def drop_collection(self, name: str) -> None:
-        """Forget a collection with its files and chunks; raises UnknownCollection."""
+        """Forget a collection with its files, chunks, garbage and claims, not its jobs; raises UnknownCollection."""
         ...
 
     async def file(self, collection: str, name: str) -> File | None:
@@ -97,19 +136,45 @@ class Catalog(Protocol):
         ...
 
     async def publish(self, collection: str, file: File, chunks: Sequence[Chunk]) -> set[str]:
-        """Make this version the visible one, in one transaction; return the ids that became stale."""
+        """Make this version the visible one, in one transaction; return the ids that became stale.
+
+        Stale ids become garbage, and visible ones are none any more.
+        """
         ...
 
     async def remove(self, collection: str, file: str) -> set[str]:
-        """Make a file invisible; return its ids, now stale."""
+        """Make a file invisible; return its ids, now stale and garbage."""
         ...
 
-    async def chunks(self, collection: str, ids: Sequence[str]) -> dict[str, Chunk]:
-        """Return the visible ones among these chunks; stale ids are simply absent."""
+    async def adopt(self, collection: str, file: str, root: str, content: str) -> None:
+        """Note where an unchanged file was found this time, and the digest of its bytes; no new version."""
         ...
 
-    async def lexical(self, collection: str, query: str, top_k: int) -> list[LexicalMatch]:
-        """BM25 over the visible chunks, best first; any text is a valid query."""
+    async def claim(self, collection: str, file: str, owner: str, dead: str = "") -> str:
+        """Reserve a file for `owner` until he releases it; return who has it now, which may be somebody else.
+
+        A claim of `dead`, who is known to be gone, is taken over.
+        """
+        ...
+
+    async def release(self, collection: str, file: str, owner: str, deleted: Iterable[str] = ()) -> None:
+        """Give up a claim, and note that the vectors of `deleted` are gone; no claim is no error."""
+        ...
+
+    async def note_garbage(self, collection: str, file: str, ids: Sequence[str]) -> None:
+        """Note vectors that are about to be written, except those of visible chunks."""
+        ...
+
+    async def garbage(self, collection: str, file: str | None = None) -> dict[str, list[str]]:
+        """Return the ids of garbage, of all files or of one, by file."""
+        ...
+
+    async def page(self, collection: str, after: str = "", limit: int = 500) -> list[Chunk]:
+        """Return the next visible chunks by id, those after the id given."""
+        ...
+
+    async def rebuild_lexical(self, collection: str) -> int:
+        """Make the lexical index anew from the chunks, in one transaction; return how many; a new version."""
         ...
 
     async def aclose(self) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import msgspec
 
 from rushhour.catalog.contract import LexicalMatch
+from rushhour.catalog.restriction import condition
 from rushhour.catalog.schema import words_table
 
 _HITS: Final = msgspec.json.Decoder(list[tuple[str, float]])
@@ -69,13 +71,20 @@ class Frequencies:
 
 
 def search(
-    connection: sqlite3.Connection, collection: int, chunks: int, query: str, top_k: int, counts: dict[str, int]
+    connection: sqlite3.Connection,
+    collection: int,
+    chunks: int,
+    query: str,
+    top_k: int,
+    counts: dict[str, int],
+    where: Mapping[str, Any] | None = None,
 ) -> list[LexicalMatch]:
     """Return the best of a collection's chunks by BM25 (Robertson's, as FTS5 computes it), best first.
 
     `chunks` is how many the collection has: a word that 30 % of them hold weighs next to nothing in BM25, but would
     have all of them scored, so it is left out unless there is no other (on labelled data that changed no ranking and
-    took a quarter of the time). `counts` are the frequencies that are known by now.
+    took a quarter of the time). `counts` are the frequencies that are known by now. `where` is a filter on metadata; it
+    does not change what a word weighs, but a word that many chunks hold may be the only one in those that pass.
     """
     table = words_table(collection)
     telling, common = terms(query)
@@ -85,7 +94,7 @@ def search(
     rare = [word for word in telling if 0 < counts[word] <= TOO_COMMON * chunks]
     expression = " OR ".join(
         [
-            *(f'"{word}"' for word in rare or telling),
+            *(f'"{word}"' for word in (telling if where else rare or telling)),
             *(f'{{title heading}} : "{word}"' for word in common if len(rare) < FEW),
         ]
     )
@@ -93,12 +102,19 @@ def search(
         return []
     found = connection.execute(
         "SELECT json_group_array(json_array(chunks.id, -best.score)) FROM "  # noqa: S608  # the table's name is a number
-        f"(SELECT rowid, bm25({table}) AS score FROM {table} WHERE {table} MATCH ? ORDER BY score, rowid LIMIT ?) "
-        "AS best JOIN chunks ON chunks.key = best.rowid",
-        (expression, top_k),
+        f"({_best(table, where)} ORDER BY score, rowid LIMIT ?) AS best JOIN chunks ON chunks.key = best.rowid",
+        (expression, *(condition(where)[1] if where else ()), top_k),
     ).fetchone()[0]
     hits = [LexicalMatch(name, score) for name, score in _HITS.decode(found)]
     return sorted(hits, key=lambda hit: -hit.score)
+
+
+def _best(table: str, where: Mapping[str, Any] | None) -> str:
+    scored = f"SELECT {table}.rowid AS rowid, bm25({table}) AS score FROM {table}"  # noqa: S608  # the table's name is a number
+    if not where:
+        return f"{scored} WHERE {table} MATCH ?"
+    joined = f"JOIN chunks ON chunks.key = {table}.rowid JOIN files ON files.key = chunks.file"
+    return f"{scored} {joined} WHERE {table} MATCH ? AND {condition(where)[0]}"
 
 
 def _chunks_with(connection: sqlite3.Connection, table: str, word: str) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
+from rushhour.catalog import garbage
 from rushhour.catalog.contract import Chunk, File
 from rushhour.catalog.schema import forget_words, learn_words
 from rushhour.errors import InvalidRequest
@@ -15,12 +16,12 @@ from rushhour.errors import InvalidRequest
 Row: TypeAlias = tuple[Any, ...]
 
 CHUNK_COLUMNS: Final = 'id, position, page, start, "end", title, heading, source, metadata, text'
-FILE_COLUMNS: Final = "name, fingerprint, title, source, bytes, chunks, updated"
+FILE_COLUMNS: Final = "name, fingerprint, title, source, bytes, chunks, updated, root, content"
 _TITLE, _HEADING, _TEXT = 5, 6, 9
 
 
 def publish(connection: sqlite3.Connection, collection: int, file: File, chunks: Sequence[Chunk], now: int) -> set[str]:
-    """Make this version the visible one; return the ids that became stale.
+    """Make this version the visible one; return the ids that became stale, and are garbage from now on.
 
     The same version again changes nothing, not even the collection's version. Raises InvalidRequest for an id that
     occurs twice or belongs to another file.
@@ -40,18 +41,21 @@ def publish(connection: sqlite3.Connection, collection: int, file: File, chunks:
     changed = [row for name, row in new.items() if name not in old or old[name][1:] != row]
     _forget(connection, collection, [row for name, row in old.items() if name in stale or old[name][1:] != new[name]])
     _learn(connection, collection, key, file.name, changed)
+    garbage.forget(connection, collection, file.name, [row[0] for row in changed])
+    garbage.note(connection, collection, file.name, stale)
     _count(connection, collection, files=0 if before else 1, chunks=len(new) - len(old))
     return stale
 
 
 def remove(connection: sqlite3.Connection, collection: int, name: str) -> set[str]:
-    """Make a file invisible; return its ids, now stale (none if there was no such file)."""
+    """Make a file invisible; return its ids, now garbage (none if there was no such file)."""
     found = connection.execute("SELECT key FROM files WHERE collection = ? AND name = ?", (collection, name)).fetchone()
     if found is None:
         return set()
     old = _stored(connection, found[0])
     _forget(connection, collection, list(old.values()))
     connection.execute("DELETE FROM files WHERE key = ?", found)
+    garbage.note(connection, collection, name, old)
     _count(connection, collection, files=-1, chunks=-len(old))
     return set(old)
 
@@ -93,16 +97,16 @@ def _same_version(before: File, after: File) -> bool:
 
 
 def _write_file(connection: sqlite3.Connection, collection: int, key: int | None, file: File, now: int) -> int:
-    row = (file.fingerprint, file.title, file.source, file.bytes, file.chunks, now)
+    row = (file.fingerprint, file.title, file.source, file.bytes, file.chunks, now, file.root, file.content)
     if key is not None:
         connection.execute(
-            "UPDATE files SET fingerprint = ?, title = ?, source = ?, bytes = ?, chunks = ?, updated = ? WHERE key = ?",
+            "UPDATE files SET fingerprint = ?, title = ?, source = ?, bytes = ?, chunks = ?, updated = ?, root = ?, "
+            "content = ? WHERE key = ?",
             (*row, key),
         )
         return key
     added = connection.execute(
-        "INSERT INTO files (collection, name, fingerprint, title, source, bytes, chunks, updated) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT INTO files (collection, {FILE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # constants
         (collection, file.name, *row),
     )
     return int(added.lastrowid or 0)

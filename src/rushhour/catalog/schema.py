@@ -55,6 +55,55 @@ SCHEMA: Final = Schema(
         );
         CREATE INDEX chunks_of_file ON chunks (file)
         """,
+        """
+        ALTER TABLE files ADD COLUMN root TEXT NOT NULL DEFAULT '';
+        ALTER TABLE files ADD COLUMN content TEXT NOT NULL DEFAULT '';
+        CREATE TABLE garbage (
+            collection INTEGER NOT NULL REFERENCES collections (key),
+            file       TEXT NOT NULL,
+            id         TEXT NOT NULL,
+            PRIMARY KEY (collection, file, id)
+        ) WITHOUT ROWID;
+        CREATE TABLE claims (
+            collection INTEGER NOT NULL REFERENCES collections (key),
+            file       TEXT NOT NULL,
+            owner      TEXT NOT NULL,
+            PRIMARY KEY (collection, file)
+        ) WITHOUT ROWID;
+        CREATE TABLE jobs (
+            key        INTEGER PRIMARY KEY AUTOINCREMENT,
+            id         TEXT NOT NULL UNIQUE,
+            collection TEXT NOT NULL,
+            asked      TEXT NOT NULL,
+            state      TEXT NOT NULL,
+            reason     TEXT NOT NULL,
+            created    INTEGER NOT NULL,
+            began      INTEGER NOT NULL,
+            ended      INTEGER NOT NULL,
+            waiting    INTEGER NOT NULL DEFAULT 0,
+            done       INTEGER NOT NULL DEFAULT 0,
+            failed     INTEGER NOT NULL DEFAULT 0,
+            parked     INTEGER NOT NULL DEFAULT 0,
+            chunks     INTEGER NOT NULL DEFAULT 0,
+            embedded   INTEGER NOT NULL DEFAULT 0,
+            tokens     INTEGER NOT NULL DEFAULT 0,
+            cost_usd   REAL NOT NULL DEFAULT 0
+        );
+        CREATE TABLE job_files (
+            job      INTEGER NOT NULL REFERENCES jobs (key),
+            name     TEXT NOT NULL,
+            state    TEXT NOT NULL,
+            outcome  TEXT NOT NULL DEFAULT '',
+            reason   TEXT NOT NULL DEFAULT '',
+            attempts INTEGER NOT NULL DEFAULT 0,
+            next_try INTEGER NOT NULL DEFAULT 0,
+            chunks   INTEGER NOT NULL DEFAULT 0,
+            embedded INTEGER NOT NULL DEFAULT 0,
+            kept     INTEGER NOT NULL DEFAULT 0,
+            deleted  INTEGER NOT NULL DEFAULT 0,
+            PRIMARY KEY (job, name)
+        ) WITHOUT ROWID
+        """,
     ),
 )
 
@@ -76,8 +125,8 @@ def create_words(connection: sqlite3.Connection, collection: int) -> None:
 
 
 def drop_words(connection: sqlite3.Connection, collection: int) -> None:
-    """Drop a collection's full-text table."""
-    connection.execute(f"DROP TABLE {words_table(collection)}")
+    """Drop a collection's full-text table, if it is there."""
+    connection.execute(f"DROP TABLE IF EXISTS {words_table(collection)}")
 
 
 def learn_words(connection: sqlite3.Connection, collection: int, key: int, title: str, heading: str, text: str) -> None:

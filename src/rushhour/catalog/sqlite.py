@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-from rushhour.catalog import lexical, publication
+from rushhour.catalog import collection_rows, garbage, index_rows, lexical, places, publication
+from rushhour.catalog.collection_rows import key_of, unknown
 from rushhour.catalog.contract import Chunk, Collection, File, LexicalMatch
 from rushhour.catalog.publication import CHUNK_COLUMNS, FILE_COLUMNS
-from rushhour.catalog.schema import SCHEMA, create_words, drop_words
+from rushhour.catalog.schema import SCHEMA
+from rushhour.catalog.sqlite_jobs import SqliteJobs
 from rushhour.clock import unix_now
-from rushhour.errors import InvalidRequest, UnknownCollection
 from rushhour.sqlite import SqliteFile
 
 READERS: Final = 2
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-_COLLECTION_COLUMNS: Final = "name, embedder, version, created, files, chunks"
 _IDS_A_STATEMENT: Final = 500
 
 
-class SqliteCatalog:
+class SqliteCatalog(SqliteJobs):
     """`Catalog` on SQLite with FTS5; open it with `SqliteCatalog.open`, close it with `aclose`.
 
     Every answer is read from the file, so what another process published is seen at once. Errors: those of the
@@ -32,7 +30,7 @@ class SqliteCatalog:
     """
 
     def __init__(self, file: SqliteFile) -> None:
-        self._file = file
+        super().__init__(file)
         self._frequencies = lexical.Frequencies()
 
     @classmethod
@@ -42,19 +40,19 @@ class SqliteCatalog:
 
     async def collections(self) -> list[Collection]:
         """List all collections by name."""
-        return await self._file.read(_collections)
+        return await self._file.read(collection_rows.every)
 
     async def collection(self, name: str) -> Collection:
         """Return one; raises UnknownCollection, naming those that exist."""
-        return await self._file.read(_collection, name)
+        return await self._file.read(collection_rows.one, name)
 
     async def ensure_collection(self, name: str, embedder: str) -> Collection:
         """Create it, or return it; raises InvalidRequest for a bad name or another embedder than its own."""
-        return await self._file.write(_ensure_collection, name, embedder)
+        return await self._file.write(collection_rows.ensure, name, embedder)
 
     async def drop_collection(self, name: str) -> None:
-        """Forget a collection with its files and chunks; raises UnknownCollection."""
-        await self._file.write(_drop_collection, name)
+        """Forget a collection with its files, chunks, garbage and claims, not its jobs; raises UnknownCollection."""
+        await self._file.write(collection_rows.drop, name)
 
     async def file(self, collection: str, name: str) -> File | None:
         """Return the visible version of a file; raises UnknownCollection."""
@@ -76,93 +74,64 @@ class SqliteCatalog:
         return await self._file.write(_publish, collection, file, chunks)
 
     async def remove(self, collection: str, file: str) -> set[str]:
-        """Make a file invisible; return its ids, now stale; none for an unknown file."""
+        """Make a file invisible; return its ids, now stale and garbage; none for an unknown file."""
         return await self._file.write(_remove, collection, file)
+
+    async def adopt(self, collection: str, file: str, root: str, content: str) -> None:
+        """Note where an unchanged file was found this time, and the digest of its bytes; no new version."""
+        await self._file.write(_adopt, collection, file, root, content)
+
+    async def claim(self, collection: str, file: str, owner: str, dead: str = "") -> str:
+        """Reserve a file for `owner` until he releases it; return who has it now, which may be somebody else."""
+        return await self._file.write(_claim, collection, file, owner, dead)
+
+    async def release(self, collection: str, file: str, owner: str, deleted: Iterable[str] = ()) -> None:
+        """Give up a claim, and note that the vectors of `deleted` are gone; no claim is no error."""
+        await self._file.write(_release, collection, file, owner, deleted)
+
+    async def note_garbage(self, collection: str, file: str, ids: Sequence[str]) -> None:
+        """Note vectors that are about to be written, except those of visible chunks."""
+        await self._file.write(_note_garbage, collection, file, ids)
+
+    async def garbage(self, collection: str, file: str | None = None) -> dict[str, list[str]]:
+        """Return the ids of garbage, of all files or of one, by file."""
+        return await self._file.read(_garbage, collection, file)
+
+    async def page(self, collection: str, after: str = "", limit: int = 500) -> list[Chunk]:
+        """Return the next visible chunks by id, those after the id given."""
+        return await self._file.read(_page, collection, after, limit)
+
+    async def rebuild_lexical(self, collection: str) -> int:
+        """Make the lexical index anew from the chunks, in one transaction; return how many; a new version."""
+        return await self._file.write(_rebuild_lexical, collection)
 
     async def chunks(self, collection: str, ids: Sequence[str]) -> dict[str, Chunk]:
         """Return the visible ones among these chunks, in the order asked; stale ids are simply absent."""
         return await self._file.read(_chunks, collection, ids)
 
-    async def lexical(self, collection: str, query: str, top_k: int) -> list[LexicalMatch]:
-        """BM25 over the visible chunks, best first; any text is a valid query."""
-        return await self._file.read(_lexical, collection, query, top_k, self._frequencies)
+    async def lexical(
+        self, collection: str, query: str, top_k: int, where: Mapping[str, Any] | None = None
+    ) -> list[LexicalMatch]:
+        """BM25 over the visible chunks that pass the filter, best first; any text is a valid query."""
+        return await self._file.read(_lexical, collection, query, top_k, self._frequencies, where)
+
+    async def files_with(self, collection: str, where: Mapping[str, Any], limit: int) -> list[str]:
+        """Return the names of at most `limit` files of which a visible chunk passes the filter."""
+        return await self._file.read(_files_with, collection, where, limit)
+
+    async def at(self, collection: str, places: Sequence[tuple[str, int]]) -> list[Chunk]:
+        """Return the visible chunks at these places (file, position); there need not be any."""
+        return await self._file.read(_at, collection, places)
 
     async def aclose(self) -> None:
         """Finish writes and release the file."""
         await self._file.aclose()
 
 
-def _collections(connection: sqlite3.Connection) -> list[Collection]:
-    rows = connection.execute(f"SELECT {_COLLECTION_COLUMNS} FROM collections ORDER BY name")  # noqa: S608  # constants
-    return [Collection(*row) for row in rows]
-
-
-def _find(connection: sqlite3.Connection, name: str) -> Collection | None:
-    row = connection.execute(
-        f"SELECT {_COLLECTION_COLUMNS} FROM collections WHERE name = ?",  # noqa: S608  # constants
-        (name,),
-    ).fetchone()
-    return Collection(*row) if row else None
-
-
-def _unknown(connection: sqlite3.Connection, name: str) -> UnknownCollection:
-    names = [collection.name for collection in _collections(connection)]
-    known = f"Those that exist: {', '.join(names)}." if names else "None exists yet: `rushhour ingest` makes one."
-    return UnknownCollection(f"There is no collection {name!r}. {known}", param="model")
-
-
-def _collection(connection: sqlite3.Connection, name: str) -> Collection:
-    found = _find(connection, name)
-    if found is None:
-        raise _unknown(connection, name)
-    return found
-
-
-def _key(connection: sqlite3.Connection, name: str) -> int:
-    row = connection.execute("SELECT key FROM collections WHERE name = ?", (name,)).fetchone()
-    if row is None:
-        raise _unknown(connection, name)
-    return int(row[0])
-
-
-def _ensure_collection(connection: sqlite3.Connection, name: str, embedder: str) -> Collection:
-    if not _NAME.fullmatch(name):
-        raise InvalidRequest(
-            f"{name!r} cannot name a collection: use 1 to 63 of a-z, 0-9, '.', '_' and '-', "
-            "the first a letter or digit.",
-            param="collection",
-        )
-    found = _find(connection, name)
-    if found is None:
-        connection.execute(
-            "INSERT INTO collections (name, embedder, version, created) "
-            "VALUES (?, ?, coalesce((SELECT version + 1 FROM dropped WHERE name = ?), 0), ?)",
-            (name, embedder, name, unix_now()),
-        )
-        create_words(connection, _key(connection, name))
-        return _collection(connection, name)
-    if found.embedder != embedder:
-        raise InvalidRequest(
-            f"The collection {name!r} was embedded with {found.embedder!r}, and vectors of {embedder!r} do not "
-            "compare with those. Choose that embedder again (RUSHHOUR_EMBED__…), or another collection.",
-            param="collection",
-        )
-    return found
-
-
-def _drop_collection(connection: sqlite3.Connection, name: str) -> None:
-    key = _key(connection, name)
-    drop_words(connection, key)
-    connection.execute("INSERT OR REPLACE INTO dropped SELECT name, version FROM collections WHERE key = ?", (key,))
-    connection.execute("DELETE FROM chunks WHERE collection = ?", (key,))
-    connection.execute("DELETE FROM files WHERE collection = ?", (key,))
-    connection.execute("DELETE FROM collections WHERE key = ?", (key,))
-
-
 def _read_file(connection: sqlite3.Connection, collection: str, name: str) -> File | None:
     row = connection.execute(
         f"SELECT {FILE_COLUMNS} FROM files WHERE collection = ? AND name = ?",  # noqa: S608  # constants
-        (_key(connection, collection), name),
+        (key_of(connection, collection), name),
     ).fetchone()
     return File(*row) if row else None
 
@@ -170,7 +139,7 @@ def _read_file(connection: sqlite3.Connection, collection: str, name: str) -> Fi
 def _files(connection: sqlite3.Connection, collection: str) -> list[File]:
     rows = connection.execute(
         f"SELECT {FILE_COLUMNS} FROM files WHERE collection = ? ORDER BY name",  # noqa: S608  # constants
-        (_key(connection, collection),),
+        (key_of(connection, collection),),
     )
     return [File(*row) for row in rows]
 
@@ -179,21 +148,52 @@ def _chunk_ids(connection: sqlite3.Connection, collection: str, file: str) -> se
     rows = connection.execute(
         "SELECT chunks.id FROM chunks JOIN files ON files.key = chunks.file "
         "WHERE files.collection = ? AND files.name = ?",
-        (_key(connection, collection), file),
+        (key_of(connection, collection), file),
     )
     return {row[0] for row in rows}
 
 
 def _publish(connection: sqlite3.Connection, collection: str, file: File, chunks: Sequence[Chunk]) -> set[str]:
-    return publication.publish(connection, _key(connection, collection), file, chunks, unix_now())
+    return publication.publish(connection, key_of(connection, collection), file, chunks, unix_now())
 
 
 def _remove(connection: sqlite3.Connection, collection: str, file: str) -> set[str]:
-    return publication.remove(connection, _key(connection, collection), file)
+    return publication.remove(connection, key_of(connection, collection), file)
+
+
+def _adopt(connection: sqlite3.Connection, collection: str, file: str, root: str, content: str) -> None:
+    connection.execute(
+        "UPDATE files SET root = ?, content = ? WHERE collection = ? AND name = ?",
+        (root, content, key_of(connection, collection), file),
+    )
+
+
+def _claim(connection: sqlite3.Connection, collection: str, file: str, owner: str, dead: str) -> str:
+    return garbage.claim(connection, key_of(connection, collection), file, owner, dead)
+
+
+def _release(connection: sqlite3.Connection, collection: str, file: str, owner: str, deleted: Iterable[str]) -> None:
+    garbage.release(connection, key_of(connection, collection), file, owner, deleted)
+
+
+def _note_garbage(connection: sqlite3.Connection, collection: str, file: str, ids: Sequence[str]) -> None:
+    garbage.note(connection, key_of(connection, collection), file, ids)
+
+
+def _garbage(connection: sqlite3.Connection, collection: str, file: str | None) -> dict[str, list[str]]:
+    return garbage.noted(connection, key_of(connection, collection), file)
+
+
+def _page(connection: sqlite3.Connection, collection: str, after: str, limit: int) -> list[Chunk]:
+    return index_rows.page(connection, key_of(connection, collection), after, limit)
+
+
+def _rebuild_lexical(connection: sqlite3.Connection, collection: str) -> int:
+    return index_rows.rebuild_words(connection, key_of(connection, collection))
 
 
 def _chunks(connection: sqlite3.Connection, collection: str, ids: Sequence[str]) -> dict[str, Chunk]:
-    key = _key(connection, collection)
+    key = key_of(connection, collection)
     found: dict[str, Chunk] = {}
     for first in range(0, len(ids), _IDS_A_STATEMENT):
         some = ids[first : first + _IDS_A_STATEMENT]
@@ -208,11 +208,24 @@ def _chunks(connection: sqlite3.Connection, collection: str, ids: Sequence[str])
     return {name: found[name] for name in ids if name in found}
 
 
+def _files_with(connection: sqlite3.Connection, collection: str, where: Mapping[str, Any], limit: int) -> list[str]:
+    return places.files_with(connection, key_of(connection, collection), where, limit)
+
+
+def _at(connection: sqlite3.Connection, collection: str, wanted: Sequence[tuple[str, int]]) -> list[Chunk]:
+    return places.chunks_at(connection, key_of(connection, collection), wanted)
+
+
 def _lexical(
-    connection: sqlite3.Connection, collection: str, query: str, top_k: int, frequencies: lexical.Frequencies
+    connection: sqlite3.Connection,
+    collection: str,
+    query: str,
+    top_k: int,
+    frequencies: lexical.Frequencies,
+    where: Mapping[str, Any] | None,
 ) -> list[LexicalMatch]:
     row = connection.execute("SELECT key, version, chunks FROM collections WHERE name = ?", (collection,)).fetchone()
     if row is None:
-        raise _unknown(connection, collection)
+        raise unknown(connection, collection)
     key, version, chunks = row
-    return lexical.search(connection, key, chunks, query, top_k, frequencies.at(key, version))
+    return lexical.search(connection, key, chunks, query, top_k, frequencies.at(key, version), where)

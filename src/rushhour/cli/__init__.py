@@ -12,9 +12,14 @@ from rich.console import Console
 
 from rushhour.cli.ask import ask
 from rushhour.cli.check import check
+from rushhour.cli.collections import collections
 from rushhour.cli.demo import demo
+from rushhour.cli.evaluate import evaluate
 from rushhour.cli.ingest import ingest
+from rushhour.cli.jobs import jobs
+from rushhour.cli.plan import plan
 from rushhour.cli.rehearse import rehearse
+from rushhour.cli.reindex import reindex
 from rushhour.cli.serve import serve
 from rushhour.cli.simulate import simulate
 from rushhour.errors import RushhourError
@@ -28,8 +33,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (ingest, ask, serve, check, rehearse, simulate, demo):
+for command in (ingest, ask, serve, check, plan, rehearse, simulate, demo, reindex):
     app.command()(command)
+app.command("eval")(evaluate)
+for commands, name in ((jobs, "jobs"), (collections, "collections")):
+    app.add_typer(commands, name=name)
 
 
 def main() -> None:

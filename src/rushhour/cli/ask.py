@@ -15,6 +15,7 @@ from rushhour.errors import InvalidRequest
 from rushhour.flow.call import Call, Event
 from rushhour.flow.policies.fallback import Degraded
 from rushhour.rag.contract import Answer, Delta, Question
+from rushhour.rag.filter_text import parse_filters
 
 _EXCERPT = 160
 
@@ -24,19 +25,26 @@ def ask(
     collection: Annotated[
         str, typer.Option("--collection", "-c", help="Which documents to ask [dim](if there are several)[/].")
     ] = "",
+    filters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--filter", help="Only what passes: page>=3, file=a.md, lang=en|de, or JSON [dim](repeatable)[/]."
+        ),
+    ] = None,
     timeout: Annotated[float, typer.Option(help="Seconds you are willing to wait.", min=0.1)] = 120.0,
 ) -> None:
     """Ask a collection; print the answer as it is written, then its sources.
 
     Example:  rushhour ask "what does the with statement do?" --collection python-manual
     """
-    run(_ask(question, collection, timeout, Console(highlight=False)))
+    run(_ask(question, collection, filters or [], timeout, Console(highlight=False)))
 
 
-async def _ask(question: str, collection: str, timeout: float, console: Console) -> None:
+async def _ask(question: str, collection: str, filters: list[str], timeout: float, console: Console) -> None:
     from rushhour import settings
     from rushhour.assemble import assemble
 
+    wanted = parse_filters(filters)
     degraded: dict[str, str] = {}
 
     def note(event: Event) -> None:
@@ -46,7 +54,8 @@ async def _ask(question: str, collection: str, timeout: float, console: Console)
     async with assemble(settings.load()) as system:
         name = collection or await _only_collection(system.catalog)
         deadline = asyncio.get_running_loop().time() + timeout
-        async with await system.ask(Question(name, question), Call("shell", deadline, emit=note)) as pieces:
+        asked = Question(name, question, filters=wanted)
+        async with await system.ask(asked, Call("shell", deadline, emit=note)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Delta):
                     console.print(escape(piece.text), end="", soft_wrap=True)

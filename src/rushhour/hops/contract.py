@@ -24,17 +24,19 @@ Scalar: TypeAlias = str | int | float | bool
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens that one provider call consumed, as the provider counts them."""
+    """What one provider call consumed, as the provider counts it: tokens, or a reranker's searches."""
 
     input_tokens: int = 0
     cached_tokens: int = 0
     output_tokens: int = 0
+    searches: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
             self.input_tokens + other.input_tokens,
             self.cached_tokens + other.cached_tokens,
             self.output_tokens + other.output_tokens,
+            self.searches + other.searches,
         )
 
 
@@ -67,6 +69,25 @@ class EmbedTexts(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class RerankRequest:
+    """Texts to be judged by how well each answers a question."""
+
+    question: str
+    texts: tuple[str, ...]
+
+
+class Rerank(Protocol):
+    """A reranking adapter: one score a text, in order, in [0, 1]; higher answers the question better."""
+
+    model: str
+    max_texts: int
+
+    async def __call__(self, request: RerankRequest, call: Call) -> list[float]:
+        """Score all of them in one provider call."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One turn of a conversation."""
 
@@ -76,7 +97,12 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A numbered piece of context: what `[n]` cites."""
+    """A numbered piece of context: what `[n]` cites.
+
+    `text` is what stands at the characters `start` to `end` of its document, so its character i is the document's
+    `start + i`; `chunk_id` is that of the best hit in it, and `file` its document's name in the collection. `cosine`
+    and `bm25` are that hit's own scores, None from a side that did not find it; `score` is what was made of them.
+    """
 
     number: int
     chunk_id: str
@@ -86,17 +112,26 @@ class Passage:
     heading: str = ""
     page: int | None = None
     score: float = 0.0
+    file: str = ""
+    start: int = 0
+    end: int = 0
+    cosine: float | None = None
+    bm25: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A prompt for a chat model; `question` and `passages` say the same to generators that are not a model."""
+    """A prompt for a chat model; `question` and `passages` say the same to generators that are not a model.
+
+    `weak` says that the passages may well not contain the answer.
+    """
 
     messages: tuple[Message, ...]
     max_tokens: int
     temperature: float | None = None
     question: str = ""
     passages: tuple[Passage, ...] = ()
+    weak: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ run mostly wait for each other), and it makes every vector bit-identical whateve
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -18,7 +17,8 @@ from typing import TYPE_CHECKING
 from rushhour.errors import ConnectionLost
 from rushhour.flow.call import Call
 from rushhour.hops.contract import Text, Usage, Used, Vector
-from rushhour.hops.local_model import BGE_NAME, MAX_LENGTH, LocalModel, load_tokenizer
+from rushhour.hops.local_model import BGE, LocalModel
+from rushhour.hops.model_files import MAX_LENGTH, cores, load_tokenizer
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -42,12 +42,12 @@ class LocalEmbed:
         query_prefix: str = QUERY_PREFIX,
         max_inputs: int = 256,
     ) -> None:
-        self.model = directory.name if directory else BGE_NAME
+        self.model = directory.name if directory else BGE.name
         self.max_inputs = max_inputs
         self.max_tokens = max_inputs * MAX_LENGTH
         self._directory = directory
         self._query_prefix = query_prefix
-        self._threads = threads or _cores()
+        self._threads = threads or cores()
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="embed")
         self._loading = threading.Lock()
         self._loaded: LocalModel | None = None
@@ -84,7 +84,7 @@ class LocalEmbed:
         """Return the model's tokenizer, which never truncates; any thread may use it (first load: 30 ms)."""
         with self._loading:
             if self._counter is None:
-                self._counter = load_tokenizer(self._directory)
+                self._counter = load_tokenizer(BGE, self._directory)
             return self._counter
 
     async def aclose(self) -> None:
@@ -107,8 +107,3 @@ class LocalEmbed:
                 if self._loaded is None:
                     self._loaded = LocalModel(self._directory)
         return self._loaded
-
-
-def _cores() -> int:
-    """Return the cores this process may use, which in a container are fewer than the machine's."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

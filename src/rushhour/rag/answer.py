@@ -11,10 +11,13 @@ from rushhour.errors import InvalidRequest, Refusal, RushhourError, TruncatedStr
 from rushhour.flow.call import Call, Event, Hop
 from rushhour.flow.policies.fallback import Degraded, is_down
 from rushhour.flow.stream import Stream
-from rushhour.hops.contract import Chat, ChatDelta, ChatRequest, Passage, Usage
+from rushhour.hops.contract import Chat, ChatDelta, ChatRequest, Usage
+from rushhour.hops.extractive import EXTRACTIVE
 from rushhour.rag.answers import KeptAnswers, told
 from rushhour.rag.cite import CitationChecker
-from rushhour.rag.contract import Answer, Delta, Piece, Question, Sources
+from rushhour.rag.condense import Condenser
+from rushhour.rag.contract import Answer, Delta, Grounding, Piece, Question, Sources
+from rushhour.rag.find import Finder, Found, Judge
 from rushhour.rag.pressure import Pressure
 from rushhour.rag.prompt import prompt
 from rushhour.rag.receipt import Price, Receipt
@@ -39,7 +42,8 @@ class Answerer:
 
     `model` names what `chat` asks first. When every model of it is down, an answer that was `kept` for an equal
     question stands in, however old, then `last_resort`. `pressure` admits questions by the generator's queue, and
-    reduces what is asked of it in a rush.
+    reduces what is asked of it in a rush. `condense` makes follow-up questions stand alone, and `judge` says when what
+    was found may not hold the answer; then the generator is told so.
     """
 
     def __init__(
@@ -53,8 +57,11 @@ class Answerer:
         pressure: Pressure | None = None,
         kept: KeptAnswers | None = None,
         last_resort: Chat | None = None,
+        condense: Condenser | None = None,
+        judge: Judge | None = None,
     ) -> None:
         self._retrieve = retrieve
+        self._find = Finder(retrieve, condense or Condenser(), judge)
         self._chat = chat
         self._model = model
         self._prices = prices
@@ -72,7 +79,7 @@ class Answerer:
         self._validate(request)
         receipt = Receipt(self._prices)
         call = call.telling(_both(receipt, call))
-        asked = await self._prepare(request, call)
+        found, asked = await self._prepare(request, call)
         if not asked.passages:
             return Stream(self._nothing(receipt))
         try:
@@ -81,28 +88,27 @@ class Answerer:
             # Who was let in at the door is not turned away because the queue has become longer since.
             if not is_down(cause) and not (self._pressure and isinstance(cause, Refusal)):
                 raise
-            return await self._without_model(request, asked, call, receipt, cause)
-        return self._told(reply, asked.passages, receipt)
+            return await self._without_model(found, asked, call, receipt, cause)
+        return self._told(reply, found, asked, receipt)
 
-    async def _prepare(self, request: Question, call: Call) -> ChatRequest:
+    async def _prepare(self, request: Question, call: Call) -> tuple[Found, ChatRequest]:
         """Find passages and build the prompt, unless the generator could not be reached in time anyway."""
         max_tokens = request.max_tokens or self._settings.max_tokens
         pressure = self._pressure
         if not pressure:
-            return prompt(request, await self._find(request, call), max_tokens)
+            found = await self._find(request, call)
+            return found, found.prompt(max_tokens)
         await self._retrieve.edition(request.collection)  # an unknown one is told before any refusal
         loop = asyncio.get_running_loop()
         begun = loop.time()
         bare, at_chat = prompt(request, (), max_tokens), call.at(CHAT)
         pressed = pressure.presses(bare, at_chat)
         with pressure.admit(bare, at_chat, pressed=pressed):
-            asked = prompt(request, await self._find(request, call), max_tokens)
+            found = await self._find(request, call, hurried=pressed)
+            asked = found.prompt(max_tokens)
         pressure.prepared(loop.time() - begun)
         pressure.learn(bare, asked)
-        return pressure.reduced(asked, request, at_chat) if pressed and asked.passages else asked
-
-    async def _find(self, request: Question, call: Call) -> list[Passage]:
-        return await self._retrieve(request.collection, request.text, call, request.top_k)
+        return found, pressure.reduced(asked, request, at_chat) if pressed and asked.passages else asked
 
     async def _generate(self, asked: ChatRequest, call: Call, receipt: Receipt) -> Stream[ChatDelta]:
         """Wait for the first words, and learn how long they took once the queue was left."""
@@ -115,10 +121,10 @@ class Answerer:
         return reply
 
     async def _without_model(
-        self, request: Question, asked: ChatRequest, call: Call, receipt: Receipt, cause: RushhourError
+        self, found: Found, asked: ChatRequest, call: Call, receipt: Receipt, cause: RushhourError
     ) -> Stream[Piece]:
         """Answer although every model is down: with what was answered before, or with quotations."""
-        if self._kept and (key := await self._kept.key(request, call)) and (kept := await self._kept.last(key)):
+        if self._kept and (key := await self._kept.key(found.question, call)) and (kept := await self._kept.last(key)):
             call.emit(Degraded(CHAT, "cached_answer", cause, kept.model))
             receipt.reuse("cache")
             return told(kept.retold(receipt))
@@ -126,10 +132,10 @@ class Answerer:
             raise cause
         reply = await self._last_resort(asked, call)
         call.emit(Degraded(CHAT, "extractive", cause, self._last_resort.model))
-        return self._told(reply, asked.passages, receipt)
+        return self._told(reply, found, asked, receipt)
 
-    def _told(self, reply: Stream[ChatDelta], passages: tuple[Passage, ...], receipt: Receipt) -> Stream[Piece]:
-        pieces = self._pieces(reply, passages, receipt)
+    def _told(self, reply: Stream[ChatDelta], found: Found, asked: ChatRequest, receipt: Receipt) -> Stream[Piece]:
+        pieces = self._pieces(reply, found, asked, receipt)
 
         async def close() -> None:
             await reply.aclose()
@@ -150,10 +156,10 @@ class Answerer:
             )
 
     async def _pieces(
-        self, reply: Stream[ChatDelta], passages: tuple[Passage, ...], receipt: Receipt
+        self, reply: Stream[ChatDelta], found: Found, asked: ChatRequest, receipt: Receipt
     ) -> AsyncGenerator[Piece, None]:
-        yield Sources(passages)
-        checker = CitationChecker(passages)
+        yield Sources(asked.passages)
+        checker = CitationChecker(asked.passages)
         finish_reason, usage = None, Usage()
         async for delta in reply:
             finish_reason = delta.finish_reason or finish_reason
@@ -164,21 +170,24 @@ class Answerer:
             raise TruncatedStream("The answer ended without a finish reason; ask again.")
         if rest := checker.finish():
             yield Delta(rest)
+        model, citations = receipt.by or self._model, checker.citations()
         yield Answer(
             text=checker.text,
-            citations=checker.citations(),
-            passages=passages,
+            citations=citations,
+            passages=asked.passages,
             finish_reason=finish_reason,
-            model=receipt.by or self._model,
+            model=model,
             usage=usage,
             receipt=receipt.as_json(),
+            grounding=found.grounding(cited=len(citations), invalid=checker.invalid, quoted=model == EXTRACTIVE),
         )
 
     async def _nothing(self, receipt: Receipt) -> AsyncGenerator[Piece, None]:
         """Say honestly that retrieval found nothing, without paying anybody for saying it."""
         yield Sources(())
         yield Delta(NOTHING_FOUND)
-        yield Answer(NOTHING_FOUND, (), (), "stop", self._model, Usage(), receipt.as_json())
+        nothing = Grounding(not_found=True)
+        yield Answer(NOTHING_FOUND, (), (), "stop", self._model, Usage(), receipt.as_json(), nothing)
 
 
 def _both(receipt: Receipt, call: Call) -> Callable[[Event], None]:

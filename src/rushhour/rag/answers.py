@@ -18,7 +18,7 @@ from rushhour.flow.policies.reuse import LruCache
 from rushhour.flow.shared_tier import SharedTier
 from rushhour.flow.stream import Stream
 from rushhour.hops.contract import Passage, Usage
-from rushhour.rag.contract import Answer, Citation, Delta, Piece, Question, Sources
+from rushhour.rag.contract import Answer, Citation, Delta, Grounding, Piece, Place, Question, Sources
 from rushhour.rag.prompt import RULES
 from rushhour.rag.receipt import Receipt
 
@@ -27,20 +27,36 @@ WHOLE: Final = ("stop", "length")
 
 
 class KeptAnswer(msgspec.Struct, frozen=True, array_like=True):
-    """An answer as it is kept; `made` is in Unix seconds, `cited` are number, start and end of each citation."""
+    """An answer as it is kept: `made` is in Unix seconds.
+
+    `cited` are number, start and end of each citation, and where in the passage its support starts and ends.
+    """
 
     made: int
     text: str
-    cited: tuple[tuple[int, int, int], ...]
+    cited: tuple[tuple[int, int, int, int, int], ...]
     passages: tuple[Passage, ...]
     finish_reason: str
     model: str
+    grounding: Grounding = Grounding()
 
     def retold(self, receipt: Receipt) -> Answer:
         """Return the answer to another asker, who is charged nothing for it."""
         by_number = {passage.number: passage for passage in self.passages}
-        citations = tuple(Citation(n, start, end, by_number[n]) for n, start, end in self.cited)
-        return Answer(self.text, citations, self.passages, self.finish_reason, self.model, Usage(), receipt.as_json())
+        citations = tuple(
+            Citation(number, start, end, by_number[number], Place(since, until))
+            for number, start, end, since, until in self.cited
+        )
+        return Answer(
+            text=self.text,
+            citations=citations,
+            passages=self.passages,
+            finish_reason=self.finish_reason,
+            model=self.model,
+            usage=Usage(),
+            receipt=receipt.as_json(),
+            grounding=self.grounding,
+        )
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -100,6 +116,7 @@ class KeptAnswers:
             question.max_tokens,
             question.temperature,
             question.top_k,
+            None if question.filters is None else repr(question.filters),
             self._made_with,
             RULES,
         )
@@ -127,8 +144,15 @@ class KeptAnswers:
         """Keep an answer, unless the next one to the same question may well be better."""
         if answer.receipt.get("degraded") or answer.finish_reason not in WHOLE or not answer.passages:
             return
-        cited = tuple((citation.number, citation.start, citation.end) for citation in answer.citations)
-        kept = KeptAnswer(self._now(), answer.text, cited, answer.passages, answer.finish_reason, answer.model)
+        kept = KeptAnswer(
+            made=self._now(),
+            text=answer.text,
+            cited=tuple(map(_cited, answer.citations)),
+            passages=answer.passages,
+            finish_reason=answer.finish_reason,
+            model=answer.model,
+            grounding=answer.grounding,
+        )
         if self._near:
             self._near.put(key, kept)
         if self._shared:
@@ -136,6 +160,11 @@ class KeptAnswers:
 
     def _fresh(self, kept: KeptAnswer | None) -> KeptAnswer | None:
         return kept if kept and self._now() - kept.made < self._ttl else None
+
+
+def _cited(citation: Citation) -> tuple[int, int, int, int, int]:
+    support = citation.support or Place(0, len(citation.passage.text))
+    return citation.number, citation.start, citation.end, support.start, support.end
 
 
 def told(answer: Answer) -> Stream[Piece]:

@@ -6,25 +6,22 @@ import re
 import string
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from math import ceil
 from typing import Final
 from urllib.parse import quote
 
-from semantic_text_splitter import MarkdownSplitter, TextSplitter
-
 from rushhour.catalog.contract import Chunk
+from rushhour.rag.cut import Room, cut
 from rushhour.rag.parse import HEADING_SEPARATOR, Document, Section
 from rushhour.rag.tokens import CountTokens, about_four_characters
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Grows whenever the same document would be cut otherwise: then files are ingested anew."""
 
 _ASCII: Final = string.punctuation.replace("%", "") + " "
 _SMALL: Final = 4
-_SLACK: Final = 1.15
 _SENTENCE: Final = re.compile(r"(?<=[.!?])[\"'”’)\]]*\s+|\n[ \t]*\n+")
 _LINE: Final = re.compile(r"\n")
 _WORD: Final = re.compile(r"\s+")
@@ -37,8 +34,8 @@ class Chunking:
     `size` bounds a chunk with the title and headings that are embedded with it.
     """
 
-    size: int = 450
-    overlap: int = 55
+    size: int = 300
+    overlap: int = 40
     count: CountTokens = about_four_characters
     counter: str = "characters/4"
 
@@ -72,19 +69,18 @@ class _Group:
     def end(self) -> int:
         return self.sections[-1].end
 
-    @property
     def headings(self) -> tuple[str, ...]:
-        """What the headings of all its sections have in common from the outermost on."""
+        """Return what the headings of all its sections have in common, from the outermost on."""
         first, *others = (section.headings for section in self.sections)
         same = 0
         while same < len(first) and all(other[same : same + 1] == first[same : same + 1] for other in others):
             same += 1
         return first[:same]
 
-    def page(self, position: int) -> int | None:
-        """Return the page on which a character lies."""
+    def pages(self) -> Callable[[int], int | None]:
+        """Return what tells on which page a character lies."""
         starts = [section.start for section in self.sections]
-        return self.sections[max(0, bisect_right(starts, position) - 1)].page
+        return lambda position: self.sections[max(0, bisect_right(starts, position) - 1)].page
 
 
 def chunk(document: Document, chunking: Chunking = Chunking()) -> list[Piece]:
@@ -96,9 +92,12 @@ def chunk(document: Document, chunking: Chunking = Chunking()) -> list[Piece]:
     """
     pieces = []
     for group in _groups(document, chunking):
-        heading = HEADING_SEPARATOR.join(group.headings)
+        headings = group.headings()
+        again = headings[:1] == (document.title,)  # many repeat the title of their front matter as a heading
+        heading = HEADING_SEPARATOR.join(headings[again:])
+        page_at = group.pages()
         for start, end in _ranges(document, group, heading, chunking):
-            pieces.append(Piece(document.text[start:end], heading, group.page(start), start, end))
+            pieces.append(Piece(document.text[start:end], heading, page_at(start), start, end))
     return pieces
 
 
@@ -168,7 +167,7 @@ def _ranges(document: Document, group: _Group, heading: str, chunking: Chunking)
         return
     overlap = min(chunking.overlap, room // 2)
     earliest: int | None = None
-    for part in _cut(text, tokens, room, overlap, document.markup, chunking.count):
+    for part in cut(text, tokens, Room(room, overlap, chunking.count), document.markup):
         begin = part.start
         if earliest is not None:
             reach = int(min(overlap, room - part.tokens) * len(text) / tokens)
@@ -186,32 +185,3 @@ def _reach_back(text: str, earliest: int, start: int) -> int:
         if found := boundary.search(text, earliest, start):
             return found.end()
     return start
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    start: int
-    end: int
-    tokens: int
-
-
-def _cut(text: str, tokens: int, room: int, overlap: int, markup: str, count: CountTokens) -> Iterator[_Part]:
-    """Yield parts of at most `room` tokens and about equal length, the gaps between them blank.
-
-    The splitter measures in characters, at the rate of this text: a tokenizer call for each candidate would take
-    longer than embedding the result. A part so dense that it does not fit is cut again at its own rate.
-    """
-    equal = tokens / ceil(tokens / (room - overlap))
-    capacity = max(1, int(len(text) * min(room - overlap, equal * _SLACK) / tokens))
-    splitter = (MarkdownSplitter if markup == "markdown" else TextSplitter)(capacity, trim=False)
-    for start, part in splitter.chunk_indices(text):
-        body = part.rstrip().lstrip("\n")
-        if not body.strip():
-            continue
-        start += part.index(body)
-        size = count(body)
-        if size <= room or len(body) == 1:
-            yield _Part(start, start + len(body), size)
-            continue
-        for inner in _cut(body, size, room, overlap, markup, count):
-            yield _Part(start + inner.start, start + inner.end, inner.tokens)

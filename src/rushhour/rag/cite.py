@@ -2,7 +2,7 @@
 
 Text arrives in pieces that may end in the middle of a marker, so a few characters are held back until it is clear
 what they are. A marker that names no passage is dropped. Brackets in code (`argv[0]`, or between backticks) are not
-markers.
+markers. Each citation also says which sentence of the passage supports what was said.
 """
 
 from __future__ import annotations
@@ -12,11 +12,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rushhour.hops.contract import Passage
+from rushhour.hops.sentences import ends
 from rushhour.rag.contract import Citation
+from rushhour.rag.support import support
 
 _MARKER = re.compile(r"\[(\d{1,3}(?:\s?,\s?\d{1,3})*)\]")
 _UNFINISHED = re.compile(r"\s?\[[\d\s,]{0,40}$")
 _LONGEST = 42
+_GROUP_BEFORE = re.compile(r"(?:\s?\[\d{1,3}\])*\s*$")
+_MARKER_OR_PARAGRAPH = re.compile(r"\[\d{1,3}\]|\n\s*\n")
+_ENOUGH_WORDS = 3
+_STATEMENT = 1000
+"""Characters before a marker in which the statement is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +69,13 @@ class CitationChecker:
 
     def citations(self) -> tuple[Citation, ...]:
         """Return every checked citation in the order of the text."""
-        return tuple(Citation(m.number, m.start, m.end, self._passages[m.number]) for m in self._marked)
+        text = self.text
+        return tuple(self._citation(text, marked) for marked in self._marked)
+
+    def _citation(self, text: str, marked: _Marked) -> Citation:
+        passage = self._passages[marked.number]
+        where = support(_statement(text, marked), passage.text)
+        return Citation(marked.number, marked.start, marked.end, passage, where)
 
     def _check(self, text: str) -> str:
         out: list[str] = []
@@ -93,7 +106,7 @@ class CitationChecker:
         """Tell code from a citation: `argv[0]` names no passage, but `the statement[1]` may."""
         if self._in_code:
             return True
-        glued = not self._after_marker and (self._last.isalnum() or self._last in "_]")
+        glued = not self._after_marker and (self._last.isalnum() or self._last in ("_", "]"))
         return glued and not any(int(number) in self._passages for number in marker.group(1).split(","))
 
     def _cite(self, marker: re.Match[str], out: list[str]) -> None:
@@ -107,3 +120,18 @@ class CitationChecker:
             self._length += len(mark)
             self._last = "]"
         self._after_marker = True
+
+
+def _statement(text: str, marked: _Marked) -> str:
+    """Return the sentence that a marker stands at the end of; markers beside it belong to the same one.
+
+    Where next to nothing stands before the marker, as in "According to [1], …", it is what follows.
+    """
+    before = _GROUP_BEFORE.sub("", text[max(0, marked.start - _STATEMENT) : marked.start])
+    said = _MARKER_OR_PARAGRAPH.split(before)[-1]
+    said = said[max((0, *ends(said))) :]
+    if len(said.split()) >= _ENOUGH_WORDS:
+        return said
+    after = text[marked.end : marked.end + _STATEMENT]
+    after = after[: min((len(after), *ends(after)))]
+    return f"{said} {_MARKER_OR_PARAGRAPH.split(after)[0]}"

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeAlias
 from rushhour.flow.call import Call
 from rushhour.flow.stream import Stream
 from rushhour.hops.contract import Message, Passage, Usage
+from rushhour.rag.filters import Filter
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,7 @@ class Question:
     """A question to one collection, with the conversation before it.
 
     None means: as the settings say. A `fresh` answer is made for this question alone: it is neither taken from a cache
-    nor kept, nor shared with whoever asks the same.
+    nor kept, nor shared with whoever asks the same. Only what passes the `filters` is searched.
     """
 
     collection: str
@@ -27,16 +28,46 @@ class Question:
     temperature: float | None = None
     top_k: int | None = None
     fresh: bool = False
+    filters: Filter | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Characters of a text, from `start` up to `end`."""
+
+    start: int
+    end: int
+
+    @property
+    def length(self) -> int:
+        """In characters."""
+        return self.end - self.start
 
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """One checked `[n]` of an answer: `start` and `end` are its character offsets in the text."""
+    """One checked `[n]` of an answer: `start` and `end` are its character offsets in the text.
+
+    `support` is where in the passage's text the sentence stands that supports what is said before the `[n]`; None is
+    the whole passage.
+    """
 
     number: int
     start: int
     end: int
     passage: Passage
+    support: Place | None = None
+
+    @property
+    def quote(self) -> str:
+        """What the document says there."""
+        return self.passage.text[self.support.start : self.support.end] if self.support else self.passage.text
+
+    @property
+    def place(self) -> Place:
+        """Where in the document that stands."""
+        support = self.support or Place(0, len(self.passage.text))
+        return Place(self.passage.start + support.start, self.passage.start + support.end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +85,20 @@ class Delta:
 
 
 @dataclass(frozen=True, slots=True)
+class Grounding:
+    """How an answer stands on its passages, as far as that is known without somebody's judgement.
+
+    `confidence` is how likely the passages are to hold the answer, None where nobody judged. `not_found` says that
+    nothing in the documents supports the answer: nothing was found, or the generator knew that it was weak, and cited
+    none of it. `invalid` citations named no passage and were taken out.
+    """
+
+    confidence: float | None = None
+    not_found: bool = False
+    invalid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """The whole answer; the last piece of every stream that did not fail.
 
@@ -68,6 +113,7 @@ class Answer:
     model: str
     usage: Usage
     receipt: Mapping[str, Any] = field(default_factory=dict)
+    grounding: Grounding = Grounding()
 
 
 Piece: TypeAlias = Sources | Delta | Answer

@@ -6,171 +6,173 @@ Many files at a time; one that fails does not stop the others. Doing it again ch
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import Final
+from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from secrets import token_hex
 
-from rushhour.catalog.contract import Catalog
-from rushhour.errors import (
-    DeadlineExceeded,
-    QuotaExhausted,
-    RushhourError,
-    SettingsError,
-    Unauthorized,
-    UnsupportedFormat,
-)
-from rushhour.flow.call import Call, Event, Hop, Lane
-from rushhour.hops.contract import Delete, Text, Upsert, Vector
-from rushhour.rag.chunk import Chunking
-from rushhour.rag.ingest_file import Workshop, ingest_file
+from rushhour.catalog.contract import File
+from rushhour.errors import InvalidRequest
+from rushhour.flow.call import Call, Event, Lane
+from rushhour.rag.backend import COLLECTION, JOB, Backend
+from rushhour.rag.claims import Claims
+from rushhour.rag.ingest_file import Workshop
 from rushhour.rag.ingest_report import FileReport, Outcome, Progress, Summary
+from rushhour.rag.ingest_run import OnProgress, Run
+from rushhour.rag.journal import Journal, Unrecorded
 from rushhour.rag.parse.pool import ParserPool
-from rushhour.rag.receipt import Price, Receipt
+from rushhour.rag.patience import Patience
+from rushhour.rag.receipt import Receipt
+from rushhour.rag.room import ChunkRoom, Permits
 from rushhour.rag.sources import Source
-
-OnProgress = Callable[[Progress], None]
-
-HOPELESS: Final = (Unauthorized, QuotaExhausted, DeadlineExceeded, SettingsError)
-"""What would befall every other file too: the ingestion is given up."""
+from rushhour.rag.sweep import Roots, remove_missing, sweep
 
 
-def _nobody(_progress: Progress) -> None:
+def watch_nothing(_progress: Progress) -> None:
     """Watch nothing."""
 
 
+@dataclass(frozen=True, slots=True)
 class Ingester:
-    """Ingests documents; `embedder` names what the vectors come from, and belongs to a collection for good.
+    """Ingests documents: at most `files_at_once` are being read, and `chunks_in_flight` texts are being embedded.
 
-    `upsert`, `delete` and `embed` are hops with their policies; `embed` takes one text, for whoever packs many into
-    a call stands behind it. At most `files_at_once` files are open and `chunks_in_flight` chunks are being embedded.
+    As many chunks again wait with their files, so that the embedder is never idle, and a killed process has at most
+    `chunks_in_flight` texts to pay for twice: those whose vectors were on their way.
     """
 
-    def __init__(
-        self,
-        catalog: Catalog,
-        upsert: Hop[Upsert, int],
-        delete: Hop[Delete, None],
-        embed: Hop[Text, Vector],
-        chunking: Chunking,
-        embedder: str,
-        prices: Mapping[str, Price] | None = None,
-        *,
-        files_at_once: int = 16,
-        chunks_in_flight: int = 512,
-    ) -> None:
-        self._catalog = catalog
-        self._upsert = upsert
-        self._delete = delete
-        self._embed = embed
-        self._chunking = chunking
-        self._embedder = embedder
-        self._prices = prices or {}
-        self._files_at_once = files_at_once
-        self._chunks_in_flight = chunks_in_flight
+    backend: Backend
+    patience: Patience = field(default_factory=Patience)
+    files_at_once: int = 16
+    chunks_in_flight: int = 512
 
     async def ingest(
-        self, collection: str, sources: Iterable[Source], call: Call, on_progress: OnProgress = _nobody
+        self,
+        collection: str,
+        sources: Iterable[Source],
+        call: Call,
+        on_progress: OnProgress = watch_nothing,
+        *,
+        roots: Sequence[str] = (),
+        journal: Journal | None = None,
     ) -> Summary:
         """Ingest all sources in the background lane; of two with the same name the second fails.
 
-        Raises InvalidRequest for a bad name or another embedder than the collection's. A wrong key, an empty account,
-        a wrong setting or a passed deadline gives up what is left, and the summary says so.
+        Visible files that were found in one of the `roots` (see `root_of`), of which all sources are given, and are not
+        among them, leave the collection at the end. With a `journal` what was done before is not done again; who gives
+        one holds the lease of its owner.
+
+        Raises InvalidRequest for a bad name, another embedder than the collection's, or a collection that is being
+        dropped or reindexed. A wrong key, an empty account, a wrong setting or a passed deadline gives up what is left,
+        and the summary says so.
         """
+        async with AsyncExitStack() as holding:
+            if journal is None:
+                journal = Unrecorded(f"unrecorded-{token_hex(8)}")
+                await holding.enter_async_context(self.backend.leases.hold(JOB + journal.owner))
+            if not await holding.enter_async_context(self.backend.leases.hold(COLLECTION + collection, shared=True)):
+                raise InvalidRequest(
+                    f"{collection} is being dropped or reindexed by another command; try again when that is done.",
+                    param="collection",
+                )
+            existed = collection in {known.name for known in await self.backend.catalog.collections()}
+            try:
+                return await self._ingest(collection, sources, call, on_progress, roots, journal)
+            finally:
+                await holding.aclose()
+                if not existed:
+                    await self._drop_if_empty(collection)
+
+    async def _drop_if_empty(self, collection: str) -> None:
+        """Do not leave behind what came to nothing, unless somebody else is at work there."""
+        catalog = self.backend.catalog
+        async with self.backend.leases.hold(COLLECTION + collection) as alone:
+            if not alone or collection not in {known.name for known in await catalog.collections()}:
+                return
+            if not await catalog.garbage(collection) and not await catalog.files(collection):
+                await catalog.drop_collection(collection)
+
+    async def _ingest(
+        self,
+        collection: str,
+        sources: Iterable[Source],
+        call: Call,
+        on_progress: OnProgress,
+        roots: Sequence[str],
+        journal: Journal,
+    ) -> Summary:
         loop = asyncio.get_running_loop()
         began = loop.time()
         listed = await asyncio.to_thread(list, sources)
-        existed = collection in {known.name for known in await self._catalog.collections()}
-        await self._catalog.ensure_collection(collection, self._embedder)
-        receipt = Receipt(self._prices)
-
-        def note(event: Event) -> None:
-            receipt.record(event)
-            call.emit(event)
-
-        run = _Run(listed, on_progress)
+        catalog = self.backend.catalog
+        await catalog.ensure_collection(collection, self.backend.embedder)
+        found = Roots.of(roots, listed, await catalog.files(collection) if roots else ())
+        receipt = Receipt(self.backend.prices)
+        run = Run(listed, journal, self.patience, on_progress)
         parsers = ParserPool()
-        workshop = Workshop(
-            catalog=self._catalog,
-            upsert=self._upsert,
-            delete=self._delete,
-            embed=self._embed,
-            chunking=self._chunking,
-            embedder=self._embedder,
-            collection=collection,
-            call=replace(call, lane=Lane.BACKGROUND, emit=note),
-            permits=asyncio.Semaphore(self._chunks_in_flight),
-            on_found=run.found,
-            on_embedded=run.embedded,
-            parse=parsers,
-        )
+        shop = self._workshop(collection, _listened(call, receipt), found, run, parsers, journal)
+        removed: list[File] = []
+        deleted = 0
         try:
+            if (failure := await sweep(shop)) is not None:
+                run.give_up_if_hopeless(failure)
             async with asyncio.TaskGroup() as workers:
-                for _ in range(min(self._files_at_once, len(listed))):
-                    workers.create_task(run.work(workshop))
+                for _ in range(min(self.files_at_once + self.chunks_in_flight, len(listed))):
+                    workers.create_task(run.work(shop))
+            if not run.given_up:
+                removed, deleted = await remove_missing(shop, found)
+            await sweep(shop)  # what is left is counted below
         finally:
             await parsers.aclose()
-            if not existed and not await self._catalog.files(collection):
-                await self._catalog.drop_collection(collection)  # nothing came of it
-        tokens = receipt.as_json()["tokens"]["input"] or None
-        return Summary(collection, run.reports(), loop.time() - began, tokens, receipt.cost_usd, run.given_up)
+        reports = run.reports()
+        return Summary(
+            collection,
+            reports,
+            loop.time() - began,
+            receipt.as_json()["tokens"]["input"] or None,
+            receipt.cost_usd,
+            run.given_up,
+            removed=tuple(file.name for file in removed),
+            renamed=await self._renamed(collection, removed, reports),
+            chunks_removed=deleted,
+            left_over=sum(map(len, (await catalog.garbage(collection)).values())),
+        )
+
+    def _workshop(
+        self, collection: str, call: Call, roots: Roots, run: Run, parsers: ParserPool, journal: Journal
+    ) -> Workshop:
+        return Workshop(
+            backend=self.backend,
+            claims=Claims(self.backend, collection, journal.owner),
+            collection=collection,
+            call=call,
+            reading=asyncio.Semaphore(self.files_at_once),
+            room=ChunkRoom(2 * self.chunks_in_flight),
+            permits=Permits(self.chunks_in_flight),
+            on_found=run.found,
+            on_embedded=run.embedded,
+            moved=roots.moved,
+            parse=parsers,
+        )
+
+    async def _renamed(
+        self, collection: str, removed: Sequence[File], reports: Sequence[FileReport]
+    ) -> tuple[tuple[str, str], ...]:
+        """Pair the files that are gone with the new ones that have the same bytes."""
+        gone = {file.content: file.name for file in removed if file.content}
+        pairs: list[tuple[str, str]] = []
+        for report in reports if gone else ():
+            if report.outcome is Outcome.NEW:
+                file = await self.backend.catalog.file(collection, report.name)
+                if file is not None and (old := gone.pop(file.content, "")):
+                    pairs.append((old, report.name))
+        return tuple(pairs)
 
 
-class _Run:
-    """One ingestion: whose turn it is, what became of each file, and how far it all is."""
+def _listened(call: Call, receipt: Receipt) -> Call:
+    """Listen to what an ingestion costs; whoever called hears it too."""
 
-    def __init__(self, sources: Sequence[Source], on_progress: OnProgress) -> None:
-        self._sources = sources
-        self._queue = iter(range(len(sources)))
-        self._reports: dict[int, FileReport] = {}
-        self._names: set[str] = set()
-        self._on_progress = on_progress
-        self._chunks = self._embedded = 0
-        self.given_up = ""
+    def note(event: Event) -> None:
+        receipt.record(event)
+        call.emit(event)
 
-    async def work(self, workshop: Workshop) -> None:
-        """Take file after file until none is left."""
-        for place in self._queue:
-            source = self._sources[place]
-            report = await self._report(workshop, source)
-            self._reports[place] = report
-            self._tell(source.name, report.outcome)
-
-    def reports(self) -> tuple[FileReport, ...]:
-        """Return what became of each file, in the order given."""
-        return tuple(self._reports[place] for place in sorted(self._reports))
-
-    def found(self, file: str, chunks: int) -> None:
-        """Note that a file has chunks to embed."""
-        self._chunks += chunks
-        self._tell(file)
-
-    def embedded(self, file: str) -> None:
-        """Note that one of them is embedded."""
-        self._embedded += 1
-        self._tell(file)
-
-    async def _report(self, workshop: Workshop, source: Source) -> FileReport:
-        if self.given_up:
-            return FileReport(source.name, Outcome.NOT_TRIED, self.given_up)
-        if source.name in self._names:
-            reason = f"another file here is named {source.name} too; ingest the folder that holds both."
-            return FileReport(source.name, Outcome.FAILED, reason)
-        self._names.add(source.name)
-        try:
-            report, left_over = await ingest_file(workshop, source)
-        except UnsupportedFormat as cause:
-            return FileReport(source.name, Outcome.FAILED if source.asked_for else Outcome.SKIPPED, str(cause))
-        except RushhourError as cause:
-            self._give_up_if_hopeless(cause)
-            return FileReport(source.name, Outcome.FAILED, str(cause))
-        if left_over is not None:
-            self._give_up_if_hopeless(left_over)
-        return report
-
-    def _give_up_if_hopeless(self, cause: RushhourError) -> None:
-        if isinstance(cause, HOPELESS) and not self.given_up:
-            self.given_up = str(cause)
-
-    def _tell(self, file: str, outcome: Outcome | None = None) -> None:
-        done = len(self._reports)
-        self._on_progress(Progress(done, len(self._sources), self._chunks, self._embedded, file, outcome))
+    return replace(call, lane=Lane.BACKGROUND, emit=note)

@@ -23,7 +23,8 @@ class Outcome(enum.StrEnum):
 class FileReport:
     """What became of one file, and why if it went wrong; a reason beside success is a warning.
 
-    `chunks` are those now visible of it, `embedded` those that had to be embedded, `deleted` those that left.
+    `chunks` are those now visible of it, `embedded` those that had to be embedded, `deleted` those that left; `kept`
+    are new ones whose vectors were paid for before. `attempts` is how often it was tried.
     """
 
     name: str
@@ -32,13 +33,15 @@ class FileReport:
     chunks: int = 0
     embedded: int = 0
     deleted: int = 0
+    kept: int = 0
+    attempts: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far an ingestion is; `outcome` is there when `file` has just been finished.
 
-    `chunks` are those found so far that have to be embedded, `embedded` how many of them are.
+    `chunks` are the new ones found so far, `embedded` how many of them have their vectors.
     """
 
     files: int
@@ -53,7 +56,10 @@ class Progress:
 class Summary:
     """The account of an ingestion; `given_up` says why it did not try everything, and is empty otherwise.
 
-    `tokens` and `cost_usd` are the embedder's; tokens are None where it does not say.
+    `tokens` and `cost_usd` are the embedder's; tokens are None where it does not say. `job` is the id to resume or
+    retry it by, `resumed` whether it had begun before. `removed` are files that are gone from their folder or archive,
+    `renamed` those of them that came back under another name, old name and new. `left_over` counts outdated vectors
+    that could not be deleted yet: they are never shown, and the next ingestion deletes them.
     """
 
     collection: str
@@ -62,6 +68,12 @@ class Summary:
     tokens: int | None = None
     cost_usd: float = 0.0
     given_up: str = ""
+    job: str = ""
+    resumed: bool = False
+    removed: tuple[str, ...] = ()
+    renamed: tuple[tuple[str, str], ...] = ()
+    chunks_removed: int = 0
+    left_over: int = 0
 
     def with_outcome(self, *outcomes: Outcome) -> tuple[FileReport, ...]:
         """Return the files of which this became, in order."""
@@ -113,9 +125,14 @@ class Summary:
         return sum(report.embedded for report in self.reports)
 
     @property
+    def kept(self) -> int:
+        """New chunks whose vectors were paid for before."""
+        return sum(report.kept for report in self.reports)
+
+    @property
     def deleted(self) -> int:
         """Chunks that are no longer visible."""
-        return sum(report.deleted for report in self.reports)
+        return self.chunks_removed + sum(report.deleted for report in self.reports)
 
     @property
     def complete(self) -> bool:

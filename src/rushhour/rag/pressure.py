@@ -67,9 +67,10 @@ class Pressure:
 
         Raises WouldMissDeadline when it would come too late, a `pressed` one even if it is reduced.
         """
+        whole = self._expected(bare, 1.0)
         if pressed:
-            return self._admission.enter(self._expected(self._shorter(bare), self._settings.kept), call)
-        return self._admission.enter(self._expected(bare, 1.0), call)
+            return self._admission.enter(self._expected(self._shorter(bare), self._settings.kept), call, whole)
+        return self._admission.enter(whole, call)
 
     def learn(self, bare: ChatRequest, asked: ChatRequest) -> None:
         """Learn what the passages add to a prompt's cost."""
@@ -99,12 +100,13 @@ class Pressure:
 
     def _expected(self, bare: ChatRequest, part: float) -> Cost:
         cost = self._cost(bare)
-        return replace(cost, tokens=cost.tokens + part * self._context_tokens.value)
+        return Cost(cost.requests, cost.tokens + part * self._context_tokens.value)
 
     def _narrower(self, question: Question) -> Callable[[ChatRequest], ChatRequest]:
         def narrower(asked: ChatRequest) -> ChatRequest:
             count = max(math.ceil(len(asked.passages) * self._settings.kept), self._settings.fewest_passages)
-            return prompt(question, asked.passages[:count], asked.max_tokens)
+            passages = asked.passages[:count]
+            return prompt(question, passages, asked.max_tokens, searched=asked.question, weak=asked.weak)
 
         return narrower
 

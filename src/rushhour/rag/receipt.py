@@ -22,17 +22,19 @@ ANSWER = "answer"
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Dollars per million tokens."""
+    """Dollars per million tokens; `search` is per thousand searches."""
 
     input: float = 0.0
     cached: float | None = None
     output: float = 0.0
+    search: float = 0.0
 
     def of(self, usage: Usage) -> float:
         """Return what this usage costs in dollars."""
         cached = self.input if self.cached is None else self.cached
         fresh = usage.input_tokens - usage.cached_tokens
-        return (fresh * self.input + usage.cached_tokens * cached + usage.output_tokens * self.output) / 1e6
+        tokens = (fresh * self.input + usage.cached_tokens * cached + usage.output_tokens * self.output) / 1e6
+        return tokens + usage.searches * self.search / 1e3
 
 
 @dataclass(slots=True)
@@ -126,7 +128,10 @@ class Receipt:
         return account.waited_s if account else 0.0
 
     def _at(self, hop: str) -> _HopAccount:
-        return self._hops.setdefault(hop, _HopAccount())
+        account = self._hops.get(hop)
+        if account is None:
+            account = self._hops[hop] = _HopAccount()
+        return account
 
     def _admitted(self, event: Admitted, _share: float) -> None:
         account = self._at(event.hop)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -35,6 +35,8 @@ class Source:
     `name` identifies it in its collection; `origin` is shown as the source of what it is cited for; an empty `title`
     leaves it to the document. `asked_for` is False for what was merely found in a folder: then an unsupported format
     is passed over rather than a failure. With `fetch`, which runs on the loop and tells the format, `load` is unused.
+    `root` names the folder or archive that it was found in, as `root_of` does; a `hole` stands for what could not be
+    listed there, so nothing can be said to be missing.
     """
 
     name: str
@@ -43,6 +45,19 @@ class Source:
     title: str = ""
     asked_for: bool = True
     fetch: Callable[[], Awaitable[Loaded]] | None = None
+    root: str = ""
+    hole: bool = False
+
+
+MANUAL: Final = "python-manual"
+"""The root of the manual's topics."""
+
+
+def root_of(path: Path) -> str:
+    """Name the folder or archive whose files come and go as it is ingested again; "" for a file by itself."""
+    if path.is_dir():
+        return f"folder:{_printable(str(path.resolve()))}"
+    return f"archive:{_printable(str(path.resolve()))}" if is_archive(path.name) and path.is_file() else ""
 
 
 def files_from(paths: Iterable[Path], ignore: Iterable[str] = ()) -> Iterator[Source]:
@@ -54,10 +69,9 @@ def files_from(paths: Iterable[Path], ignore: Iterable[str] = ()) -> Iterator[So
     """
     ignored = Ignored(ignore)
     for path in paths:
-        if path.is_dir():
-            yield from _walk(path, ignored)
-        else:
-            yield from _file(path, path.name, ignored)
+        root = root_of(path)
+        found = _walk(path, ignored) if path.is_dir() else _file(path, path.name, ignored)
+        yield from (replace(source, root=root) for source in found)
 
 
 def piped(name: str, stream: BinaryIO, ignore: Iterable[str] = ()) -> Iterator[Source]:
@@ -67,6 +81,11 @@ def piped(name: str, stream: BinaryIO, ignore: Iterable[str] = ()) -> Iterator[S
         yield from _archive(name, _once(whole), Ignored(ignore))
     else:
         yield Source(name, partial(_whole, name, stream), name)
+
+
+def spooled(name: str, path: Path, ignore: Iterable[str] = ()) -> Iterator[Source]:
+    """Yield what a file holds that standard input was copied to, under a name as for `piped`."""
+    yield from _file(path, name, Ignored(ignore))
 
 
 def python_manual() -> Iterator[Source]:
@@ -84,7 +103,7 @@ def python_manual() -> Iterator[Source]:
     for topic, text in sorted(topics.items()):
         if text.strip():
             title = text.strip().split("\n", 1)[0].strip()
-            yield Source(f"{topic}.txt", partial(str.encode, text), f"python:{topic}", title)
+            yield Source(f"{topic}.txt", partial(str.encode, text), f"python:{topic}", title, root=MANUAL)
 
 
 def _walk(folder: Path, ignored: Ignored) -> Iterator[Source]:
@@ -103,7 +122,7 @@ def _walk(folder: Path, ignored: Ignored) -> Iterator[Source]:
             else:
                 yield from _file(file, path, ignored, asked_for=False)
     for cause in unreadable:
-        yield Source(_printable(str(cause.filename)), partial(_fail, cause), str(cause.filename))
+        yield Source(_printable(str(cause.filename)), partial(_fail, cause), str(cause.filename), hole=True)
 
 
 def _file(path: Path, name: str, ignored: Ignored, *, asked_for: bool = True) -> Iterator[Source]:
@@ -118,7 +137,8 @@ def _archive(name: str, opened: Callable[[], BinaryIO], ignored: Ignored) -> Ite
     for member, load in members_of(name, opened, ignored):
         shown = _printable(member)
         found = member != name  # the name alone is an archive that cannot be read
-        yield Source(shown, partial(_checked, shown, load) if found else load, shown, asked_for=not found)
+        content = partial(_checked, shown, load) if found else load
+        yield Source(shown, content, shown, asked_for=not found, hole=not found)
 
 
 def _read(path: Path, name: str, *, asked_for: bool) -> bytes:

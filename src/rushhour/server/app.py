@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from rushhour.catalog.contract import Catalog
+from rushhour.catalog.contract import Collections
 from rushhour.rag.contract import Ask
 from rushhour.server.chat import ChatCompletions
 from rushhour.server.completion_request import CompletionRequest
@@ -39,7 +39,7 @@ CONSOLE_POLICY = (
 
 
 def create_app(
-    engine: Ask, catalog: Catalog, options: ServerOptions, metrics: Metrics, readiness: Readiness
+    engine: Ask, catalog: Collections, options: ServerOptions, metrics: Metrics, readiness: Readiness
 ) -> FastAPI:
     """Build the application round an engine; `app.state.drain` is how `rushhour.server.run.serve` takes it down."""
     drain, keys = Drain(), Keys(options.api_keys)

@@ -1,7 +1,7 @@
 """An answer in OpenAI's shapes: the whole completion, or its chunks.
 
-The citations come three ways: `[n]` in the text, `annotations` (what OpenAI's clients know), and `citations` at the
-top level (all we know of the passages). `rushhour` is the receipt.
+The citations come three ways: `[n]` in the text, `annotations` (what OpenAI's clients know, with the place in the file
+that supports the statement), and `citations` at the top level (all we know of the passages). `rushhour` is the receipt.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 
 from rushhour.clock import unix_now
 from rushhour.hops.contract import Passage, Usage
-from rushhour.rag.contract import Answer
+from rushhour.rag.contract import Answer, Citation
 
 EXCERPT = 600
 DONE = b"data: [DONE]\n\n"
@@ -102,7 +102,10 @@ def _usage(usage: Usage) -> dict[str, Any]:
 
 
 def _annotations(answer: Answer) -> list[dict[str, Any]]:
-    """Return one `url_citation` for each `[n]` in the text; the offsets are characters."""
+    """Return one `url_citation` for each `[n]` in the text, with what a `file_citation` says beside it.
+
+    All offsets are characters: those of the `url_citation` in the answer, those of the `file_citation` in the file.
+    """
     return [
         {
             "type": "url_citation",
@@ -112,27 +115,39 @@ def _annotations(answer: Answer) -> list[dict[str, Any]]:
                 "title": citation.passage.title,
                 "url": citation.passage.source,
             },
+            "file_citation": _cited(citation),
         }
         for citation in answer.citations
     ]
 
 
 def _citations(answer: Answer) -> list[dict[str, Any]]:
-    """Return each cited passage once, by number."""
-    cited = {citation.number: citation.passage for citation in answer.citations}
+    """Return each cited passage once, by number, with the place that supports the first statement that cites it."""
+    first = {citation.number: citation for citation in reversed(answer.citations)}
     return [
         {
             "number": number,
-            "title": passage.title,
-            "url": passage.source,
-            "file": _file(passage),
-            "heading": passage.heading,
-            "page": passage.page,
-            "chunk_id": passage.chunk_id,
-            "text": _excerpt(passage.text),
+            "title": citation.passage.title,
+            "url": citation.passage.source,
+            "heading": citation.passage.heading,
+            "chunk_id": citation.passage.chunk_id,
+            "text": _excerpt(citation.passage.text),
+            **_cited(citation),
         }
-        for number, passage in sorted(cited.items())
+        for number, citation in sorted(first.items())
     ]
+
+
+def _cited(citation: Citation) -> dict[str, Any]:
+    """Say where in which file the words stand that support a statement."""
+    passage, place = citation.passage, citation.place
+    return {
+        "file": passage.file or _file(passage),
+        "page": passage.page,
+        "start": place.start,
+        "end": place.end,
+        "quote": _excerpt(citation.quote),
+    }
 
 
 def _file(passage: Passage) -> str:
@@ -147,4 +162,5 @@ def _excerpt(text: str) -> str:
 
 
 def _receipt(answer: Answer) -> dict[str, Any]:
-    return {"model": answer.model, **answer.receipt}
+    told = answer.grounding
+    return {"model": answer.model, "not_found": told.not_found, "confidence": told.confidence, **answer.receipt}

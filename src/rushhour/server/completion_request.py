@@ -18,6 +18,7 @@ import msgspec
 from rushhour.errors import InvalidRequest
 from rushhour.hops.contract import Message
 from rushhour.rag.contract import Question
+from rushhour.rag.filters import read_filter
 
 TokenLimit = Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
@@ -62,6 +63,7 @@ class CompletionRequest(msgspec.Struct):
     n: int | None = None
     tool_choice: str | dict[str, Any] | None = None
     response_format: ResponseFormat | None = None
+    filters: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ def parse(body: bytes, *, fresh: bool = False) -> Asked:
         max_tokens=request.max_completion_tokens or request.max_tokens,
         temperature=request.temperature,
         fresh=fresh,
+        filters=None if request.filters is None else read_filter(request.filters),
     )
     options = request.stream_options
     return Asked(question, bool(request.stream), bool(options and options.include_usage))

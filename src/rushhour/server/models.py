@@ -8,14 +8,14 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from rushhour.catalog.contract import Catalog, Collection
+from rushhour.catalog.contract import Collection, Collections
 from rushhour.server.incoming import Keys
 
 
 class Models:
     """Lists the collections in OpenAI's shape; `rushhour` holds what only we know of them."""
 
-    def __init__(self, catalog: Catalog, keys: Keys) -> None:
+    def __init__(self, catalog: Collections, keys: Keys) -> None:
         self._catalog = catalog
         self._keys = keys
 

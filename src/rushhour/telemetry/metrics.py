@@ -24,6 +24,7 @@ from rushhour.flow.policies.reuse import Reused
 from rushhour.flow.shared_tier import CacheLost
 from rushhour.hops.contract import Used
 from rushhour.rag.contract import Answer
+from rushhour.telemetry.quality import Quality
 
 SECONDS = (0.005, 0.02, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120)
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
@@ -146,6 +147,7 @@ class Metrics:
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
         self._to = Instruments(self.registry)
+        self._quality = Quality(self.registry)
 
     def emit(self, event: Event) -> None:
         """Count an event."""
@@ -169,6 +171,7 @@ class Metrics:
         self._to.cost.inc(answer.receipt.get("cost_usd") or 0.0)
         for label in answer.receipt.get("degraded") or ():
             self._to.degraded.labels(label).inc()
+        self._quality.answered(answer)
 
     def stream_broke(self, code: str) -> None:
         """Count a stream that ended with an error after its headers were sent."""

@@ -22,6 +22,7 @@ SMALL = {
     "million": ["--calls=20000"],
     "comparison": ["--calls=30"],
     "replicas": ["--seconds=8", "--shared-only"],
+    "exact_scan": ["--vectors", "1000", "10000"],
 }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from rushhour.catalog.contract import Catalog, Chunk, File
+from rushhour.catalog.job_contract import FileState, Job, JobFile, JobState
 from rushhour.errors import InvalidRequest, UnknownCollection
 
 
@@ -247,3 +248,221 @@ async def test_any_text_is_a_valid_query(catalog: Catalog, query: str) -> None:
     found = ids(await catalog.lexical("docs", query, 5))
 
     assert found == (["1"] if "walrus" in query or query == "what is the" else [])
+
+
+async def test_a_file_remembers_where_it_was_found(catalog: Catalog) -> None:
+    """Its root and the digest of its bytes; noting others for an unchanged file makes no new version."""
+    await catalog.ensure_collection("docs", "model")
+    found = File("a.txt", "v1", "a", "a", 10, root="folder:/a", content="digest")
+    await catalog.publish("docs", found, [chunk("1")])
+    before = await catalog.collection("docs")
+
+    await catalog.adopt("docs", "a.txt", "folder:/b", "other")
+
+    after = await catalog.file("docs", "a.txt")
+    assert after is not None
+    assert (after.root, after.content, after.fingerprint) == ("folder:/b", "other", "v1")
+    assert await catalog.collection("docs") == before
+
+
+async def test_garbage_is_what_no_visible_chunk_owns(catalog: Catalog) -> None:
+    """Noted before it is written, cleared by publication; stale and removed chunks become it."""
+    await catalog.ensure_collection("docs", "model")
+    await catalog.note_garbage("docs", "a.txt", ["1", "2", "3"])
+    assert await catalog.garbage("docs") == {"a.txt": ["1", "2", "3"]}
+
+    await catalog.publish("docs", file(), [chunk("1"), chunk("2", position=1)])
+    assert await catalog.garbage("docs") == {"a.txt": ["3"]}
+
+    await catalog.publish("docs", file(fingerprint="v2"), [chunk("2"), chunk("4", position=1)])
+    assert await catalog.garbage("docs", "a.txt") == {"a.txt": ["1", "3"]}
+    assert await catalog.garbage("docs", "b.txt") == {}
+
+    await catalog.release("docs", "a.txt", "nobody", ["1", "3"])
+    assert await catalog.garbage("docs") == {}
+
+    await catalog.remove("docs", "a.txt")
+    assert await catalog.garbage("docs") == {"a.txt": ["2", "4"]}
+
+
+async def test_what_is_visible_is_no_garbage(catalog: Catalog) -> None:
+    """Writing a vector again does not make its chunk an orphan; being published elsewhere is another collection's."""
+    await catalog.ensure_collection("docs", "model")
+    await catalog.ensure_collection("zoo", "model")
+    await catalog.publish("docs", file(), [chunk("1")])
+
+    await catalog.note_garbage("docs", "a.txt", ["1", "2"])
+    await catalog.note_garbage("zoo", "a.txt", ["1"])
+
+    assert await catalog.garbage("docs") == {"a.txt": ["2"]}
+    assert await catalog.garbage("zoo") == {"a.txt": ["1"]}
+
+
+async def test_a_file_is_claimed_by_one_at_a_time(catalog: Catalog) -> None:
+    """Whoever comes second is told who was first; only the owner gives up a claim, only a dead one loses it."""
+    await catalog.ensure_collection("docs", "model")
+
+    assert await catalog.claim("docs", "a.txt", "me") == "me"
+    assert await catalog.claim("docs", "a.txt", "me") == "me"
+    assert await catalog.claim("docs", "a.txt", "you") == "me"
+    assert await catalog.claim("docs", "b.txt", "you") == "you"
+    assert await catalog.claim("docs", "a.txt", "you", dead="somebody") == "me"
+    await catalog.release("docs", "a.txt", "you")
+    assert await catalog.claim("docs", "a.txt", "you") == "me"
+    assert await catalog.claim("docs", "a.txt", "you", dead="me") == "you"
+    await catalog.release("docs", "a.txt", "you")
+    assert await catalog.claim("docs", "a.txt", "me") == "me"
+
+
+async def test_chunks_are_read_page_by_page(catalog: Catalog) -> None:
+    """By id, from the one after the last; each once, whole."""
+    await catalog.ensure_collection("docs", "model")
+    some = [chunk(f"a{n}", position=n, heading="H", page=n, metadata={"n": n}) for n in range(5)]
+    await catalog.publish("docs", file(), some)
+    await catalog.publish("docs", file("b.txt"), [chunk("b0", file="b.txt")])
+
+    assert await catalog.page("docs", limit=3) == some[:3]
+    assert [one.id for one in await catalog.page("docs", "a2")] == ["a3", "a4", "b0"]
+    assert await catalog.page("docs", "b0") == []
+
+
+async def test_a_rebuilt_index_finds_the_same(catalog: Catalog) -> None:
+    """In a new version, since nobody knows what the old index had answered."""
+    await catalog.ensure_collection("docs", "model")
+    await catalog.publish("docs", file(), [chunk(str(n), f"walrus {n}", title="T", position=n) for n in range(9)])
+    await catalog.publish("docs", file(fingerprint="v2"), [chunk("1", "walrus 1"), chunk("x", "otter", position=1)])
+    before = [await catalog.lexical("docs", word, 9) for word in ("walrus", "otter", "T")]
+    version = (await catalog.collection("docs")).version
+
+    assert await catalog.rebuild_lexical("docs") == 2
+
+    assert [await catalog.lexical("docs", word, 9) for word in ("walrus", "otter", "T")] == before
+    assert (await catalog.collection("docs")).version == version + 1
+    assert await catalog.remove("docs", "a.txt") == {"1", "x"}
+    assert await catalog.lexical("docs", "otter", 9) == []
+
+
+async def test_garbage_and_claims_go_with_their_collection(catalog: Catalog) -> None:
+    """One of the same name has none; jobs are another matter."""
+    await catalog.ensure_collection("docs", "model")
+    await catalog.note_garbage("docs", "a.txt", ["1"])
+    await catalog.claim("docs", "a.txt", "me")
+    await catalog.create_job(Job("j1", "docs", "{}"))
+    await catalog.drop_collection("docs")
+    await catalog.ensure_collection("docs", "model")
+
+    assert await catalog.garbage("docs") == {}
+    assert await catalog.claim("docs", "a.txt", "you") == "you"
+    assert [job.id for job in await catalog.jobs()] == ["j1"]
+
+
+async def test_questions_about_garbage_of_unknown_collections_are_refused(catalog: Catalog) -> None:
+    """As all others are."""
+    for asking in (
+        catalog.adopt("nope", "a.txt", "", ""),
+        catalog.claim("nope", "a.txt", "me"),
+        catalog.release("nope", "a.txt", "me"),
+        catalog.note_garbage("nope", "a.txt", ["1"]),
+        catalog.garbage("nope"),
+        catalog.page("nope"),
+        catalog.rebuild_lexical("nope"),
+    ):
+        with pytest.raises(UnknownCollection, match="'nope'"):
+            await asking
+
+
+async def test_jobs_are_listed_the_newest_first(catalog: Catalog) -> None:
+    """All, or those of a collection, which need not exist yet."""
+    for name, collection in (("j1", "docs"), ("j2", "zoo"), ("j3", "docs")):
+        await catalog.create_job(Job(name, collection, '{"paths":[]}'))
+
+    assert ids(await catalog.jobs()) == ["j3", "j2", "j1"]
+    assert ids(await catalog.jobs("docs")) == ["j3", "j1"]
+    job = await catalog.job("j1")
+    assert (job.state, job.asked, job.began, job.ended, job.files) == (JobState.QUEUED, '{"paths":[]}', 0, 0, 0)
+    assert job.created > 1_600_000_000
+    with pytest.raises(InvalidRequest, match="There is a job 'j1' already"):
+        await catalog.create_job(Job("j1", "docs", "{}"))
+
+
+async def test_unknown_jobs_are_refused(catalog: Catalog) -> None:
+    """The message names the command that lists them; forgetting one is no error."""
+    for asking in (
+        catalog.job("nope"),
+        catalog.set_job("nope", JobState.DONE),
+        catalog.note_job_files("nope", [JobFile("a.txt")]),
+        catalog.list_job_files("nope", ["a.txt"]),
+    ):
+        with pytest.raises(InvalidRequest, match=r"no job 'nope'.*rushhour jobs"):
+            await asking
+    await catalog.drop_job("nope")
+    assert await catalog.job_files("nope") == []
+
+
+async def test_a_job_counts_its_files(catalog: Catalog) -> None:
+    """Rows are overwritten by name, and counted by state."""
+    await catalog.create_job(Job("j1", "docs", "{}"))
+    await catalog.list_job_files("j1", ["a", "b", "c", "d", "a"])
+    done = JobFile("a", FileState.DONE, "new", "", 1, 0, chunks=5, embedded=3, kept=2, deleted=1)
+    failed = JobFile("b", FileState.FAILED, "failed", "Down.", 2, 1_700_000_000)
+    parked = JobFile("c", FileState.PARKED, "failed", "Rude.", 1)
+
+    await catalog.note_job_files("j1", [done, failed, parked])
+
+    job = await catalog.job("j1")
+    assert (job.files, job.waiting, job.done, job.failed, job.parked) == (4, 1, 1, 1, 1)
+    assert (job.chunks, job.embedded) == (5, 3)
+    assert await catalog.job_files("j1") == [done, failed, parked, JobFile("d")]
+    assert await catalog.job_files("j1", FileState.PARKED, FileState.DONE) == [done, parked]
+
+
+async def test_listing_files_anew_keeps_what_is_known(catalog: Catalog) -> None:
+    """New ones wait, and those that are gone are forgotten."""
+    await catalog.create_job(Job("j1", "docs", "{}"))
+    await catalog.list_job_files("j1", ["a", "b"])
+    await catalog.note_job_files("j1", [JobFile("a", FileState.DONE, "new")])
+
+    await catalog.list_job_files("j1", ["a", "c"])
+
+    assert [(one.name, one.state) for one in await catalog.job_files("j1")] == [("a", "done"), ("c", "waiting")]
+    assert (await catalog.job("j1")).files == 2
+
+
+async def test_a_job_is_stamped_as_it_moves(catalog: Catalog) -> None:
+    """It begins when it runs, and ends when it is done, given up or stopped; a resumed one has no end."""
+    await catalog.create_job(Job("j1", "docs", "{}"))
+
+    running = await catalog.set_job("j1", JobState.RUNNING)
+    assert running.began > 1_600_000_000
+    assert running.ended == 0
+    failed = await catalog.set_job("j1", JobState.FAILED, "No money.")
+    assert (failed.state, failed.reason, failed.ended >= failed.began) == (JobState.FAILED, "No money.", True)
+    again = await catalog.set_job("j1", JobState.RUNNING)
+    assert (again.reason, again.ended) == ("", 0)
+    await catalog.spend("j1", 100, 0.5)
+    await catalog.spend("j1", 20, 0.25)
+    assert ((await catalog.job("j1")).tokens, (await catalog.job("j1")).cost_usd) == (120, 0.75)
+
+
+async def test_of_older_jobs_only_what_matters_is_kept(catalog: Catalog) -> None:
+    """When one is done, the rows of the collection's older done ones go, but for what is parked; their counts stay."""
+    for name in ("j1", "j2", "j3"):
+        await catalog.create_job(Job(name, "zoo" if name == "j2" else "docs", "{}"))
+        rows = [JobFile("a", FileState.DONE, "new"), JobFile("b", FileState.PARKED, "failed", "Rude.")]
+        await catalog.note_job_files(name, rows)
+        await catalog.set_job(name, JobState.DONE)
+
+    assert {name: len(await catalog.job_files(name)) for name in ("j1", "j2", "j3")} == {"j1": 1, "j2": 2, "j3": 2}
+    first = await catalog.job("j1")
+    assert (first.done, first.parked) == (1, 1)
+
+
+async def test_a_done_jobs_claims_are_given_up(catalog: Catalog) -> None:
+    """Whatever it left behind when its process was killed."""
+    await catalog.ensure_collection("docs", "model")
+    await catalog.create_job(Job("j1", "docs", "{}"))
+    await catalog.claim("docs", "a.txt", "j1")
+
+    await catalog.set_job("j1", JobState.DONE)
+
+    assert await catalog.claim("docs", "a.txt", "j2") == "j2"

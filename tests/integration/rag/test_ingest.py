@@ -2,15 +2,11 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 
-from rushhour.catalog.sqlite import SqliteCatalog
 from rushhour.errors import (
     InvalidRequest,
     QuotaExhausted,
@@ -21,104 +17,12 @@ from rushhour.errors import (
     UnknownCollection,
 )
 from rushhour.flow.call import Call, Event, Lane
-from rushhour.hops.contract import Delete, Text, Upsert, Usage, Used, Vector, VectorQuery
-from rushhour.hops.embedded_vectors import EmbeddedVectors
+from rushhour.hops.contract import Used
 from rushhour.rag.chunk import Chunking
-from rushhour.rag.ingest import Ingester
 from rushhour.rag.ingest_report import Outcome, Progress
-from rushhour.rag.receipt import Price
 from rushhour.rag.sources import Source, files_from, python_manual
 
 IN_FLIGHT = 8
-SMALL = Chunking(size=60, overlap=10)
-
-
-def vector_of(text: str) -> Vector:
-    """Embed deterministically: the same text, the same unit vector."""
-    row = np.random.default_rng(list(sha256(text.encode()).digest())).standard_normal(16).astype(np.float32)
-    return row / np.linalg.norm(row)
-
-
-@dataclass
-class Provider:
-    """An embedding provider that remembers what it was asked, and fails where it is told to."""
-
-    asked: Counter[str] = field(default_factory=Counter)
-    fail: Callable[[str], RushhourError | None] = lambda _text: None
-    hold: asyncio.Event | None = None
-    lanes: set[Lane] = field(default_factory=set)
-    at_once: int = 0
-    peak: int = 0
-    full: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def __call__(self, request: Text, call: Call) -> Vector:
-        self.asked[request.text] += 1
-        self.lanes.add(call.lane)
-        self.at_once += 1
-        self.peak = max(self.peak, self.at_once)
-        if self.at_once == IN_FLIGHT:
-            self.full.set()
-        try:
-            await (self.hold.wait() if self.hold else asyncio.sleep(0))
-        finally:
-            self.at_once -= 1
-        if error := self.fail(request.text):
-            raise error
-        call.emit(Used("embed", "model", Usage(input_tokens=10)))
-        return vector_of(request.text)
-
-
-@dataclass
-class House:
-    """A catalog, a vector store, a provider, and an ingester over them."""
-
-    catalog: SqliteCatalog
-    vectors: EmbeddedVectors
-    provider: Provider
-    upserts: list[Upsert] = field(default_factory=list)
-    delete_error: RushhourError | None = None
-
-    def ingester(self, chunking: Chunking = SMALL, embedder: str = "model") -> Ingester:
-        """Make an ingester; small chunks, so that small files have several."""
-        return Ingester(
-            self.catalog,
-            self.upsert,
-            self.delete,
-            self.provider,
-            chunking,
-            embedder,
-            {"model": Price(2.0)},
-            files_at_once=4,
-            chunks_in_flight=IN_FLIGHT,
-        )
-
-    async def upsert(self, request: Upsert, call: Call) -> int:
-        self.upserts.append(request)
-        return await self.vectors.upsert(request, call)
-
-    async def delete(self, request: Delete, call: Call) -> None:
-        if self.delete_error:
-            raise self.delete_error
-        await self.vectors.delete(request, call)
-
-    async def visible(self) -> set[str]:
-        """Return the ids of all visible chunks, having checked that exactly they have vectors."""
-        ids: set[str] = set()
-        for one in await self.catalog.files("docs"):
-            ids |= await self.catalog.chunk_ids("docs", one.name)
-        query = VectorQuery("docs", vector_of("anything"), 10_000)
-        assert {match.id for match in await self.vectors.query(query, Call())} == ids
-        return ids
-
-
-@pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    """Give an empty house."""
-    catalog = await SqliteCatalog.open(tmp_path / "data" / "catalog.sqlite3")
-    vectors = await EmbeddedVectors.open(tmp_path / "data" / "vectors.sqlite3")
-    yield House(catalog, vectors, Provider())
-    await vectors.aclose()
-    await catalog.aclose()
 
 
 def prose(subject: str, sentences: int = 12) -> str:
@@ -133,7 +37,7 @@ def texts(**contents: str) -> list[Source]:
     return [Source(f"{name}.txt", content.encode, f"test:{name}") for name, content in contents.items()]
 
 
-async def test_documents_become_visible_and_searchable(house: House) -> None:
+async def test_documents_become_visible_and_searchable(house: Any) -> None:
     """Catalog, words and vectors agree; the summary counts what was done."""
     summary = await house.ingester().ingest("docs", texts(walrus=prose("walrus"), otter=prose("otter")), Call())
 
@@ -149,7 +53,7 @@ async def test_documents_become_visible_and_searchable(house: House) -> None:
     assert (found.file, found.title, found.source) == ("walrus.txt", "walrus", "test:walrus")
 
 
-async def test_twice_the_same_changes_nothing_and_costs_nothing(house: House) -> None:
+async def test_twice_the_same_changes_nothing_and_costs_nothing(house: Any) -> None:
     """No embedding, no upsert, no new version of the collection."""
     sources = texts(walrus=prose("walrus"), otter=prose("otter"))
     first = await house.ingester().ingest("docs", sources, Call())
@@ -162,7 +66,7 @@ async def test_twice_the_same_changes_nothing_and_costs_nothing(house: House) ->
     assert (await house.catalog.collection("docs"), await house.catalog.files("docs"), len(house.upserts)) == before
 
 
-async def test_of_a_changed_file_only_what_is_new_is_embedded(house: House) -> None:
+async def test_of_a_changed_file_only_what_is_new_is_embedded(house: Any) -> None:
     """Stale chunks leave the catalog and the vector store."""
     parts = [f"Part {n}\n======\n\n{prose(f'animal {n}', 3)}\n\n" for n in range(6)]
     await house.ingester().ingest("docs", texts(zoo="".join(parts)), Call())
@@ -178,7 +82,7 @@ async def test_of_a_changed_file_only_what_is_new_is_embedded(house: House) -> N
     assert 0 < summary.embedded < len(after)
 
 
-async def test_a_new_title_is_embedded_anew_though_ids_stay(house: House) -> None:
+async def test_a_new_title_is_embedded_anew_though_ids_stay(house: Any) -> None:
     """What is embedded includes the title, so its vectors would otherwise be of the old one."""
     content = prose("walrus").encode()
     first = await house.ingester().ingest("docs", [Source("a.txt", lambda: content, "s", "Old")], Call())
@@ -190,7 +94,7 @@ async def test_a_new_title_is_embedded_anew_though_ids_stay(house: House) -> Non
     assert await house.visible() == before
 
 
-async def test_another_chunking_replaces_everything(house: House) -> None:
+async def test_another_chunking_replaces_everything(house: Any) -> None:
     """The fingerprint covers what shaped the chunks."""
     sources = texts(walrus=prose("walrus"))
     await house.ingester().ingest("docs", sources, Call())
@@ -202,7 +106,7 @@ async def test_another_chunking_replaces_everything(house: House) -> None:
     assert summary.deleted == len(before - await house.visible()) > 0
 
 
-async def test_another_embedder_is_refused_before_anything_is_done(house: House) -> None:
+async def test_another_embedder_is_refused_before_anything_is_done(house: Any) -> None:
     """A collection keeps the embedder it began with."""
     await house.ingester().ingest("docs", texts(walrus=prose("walrus")), Call())
     house.provider.asked.clear()
@@ -212,7 +116,7 @@ async def test_another_embedder_is_refused_before_anything_is_done(house: House)
     assert not house.provider.asked
 
 
-async def test_one_bad_file_does_not_stop_the_others(house: House, tmp_path: Path) -> None:
+async def test_one_bad_file_does_not_stop_the_others(house: Any, tmp_path: Path) -> None:
     """Each failure is in the summary with its reason; what was asked for by name is never passed over."""
     (tmp_path / "good.md").write_text("# Good\n\n" + prose("walrus"))
     (tmp_path / "broken.pdf").write_bytes(b"%PDF-1.4 broken")
@@ -230,7 +134,7 @@ async def test_one_bad_file_does_not_stop_the_others(house: House, tmp_path: Pat
     assert [one.name for one in await house.catalog.files("docs")] == ["good.md"]
 
 
-async def test_a_file_that_fails_keeps_its_old_version(house: House) -> None:
+async def test_a_file_that_fails_keeps_its_old_version(house: Any) -> None:
     """What was visible stays visible."""
     await house.ingester().ingest("docs", texts(walrus=prose("walrus")), Call())
     before = await house.visible()
@@ -243,7 +147,7 @@ async def test_a_file_that_fails_keeps_its_old_version(house: House) -> None:
     assert set(await house.catalog.chunks("docs", sorted(before))) == before
 
 
-async def test_a_rejected_file_fails_alone(house: House) -> None:
+async def test_a_rejected_file_fails_alone(house: Any) -> None:
     """A text that the provider refuses is that file's own trouble."""
     house.provider.fail = lambda text: Rejected("Too rude.") if "otter" in text else None
 
@@ -254,20 +158,20 @@ async def test_a_rejected_file_fails_alone(house: House) -> None:
 
 
 @pytest.mark.parametrize("error", [Unauthorized("The key is wrong."), QuotaExhausted("No money left.")])
-async def test_what_befalls_every_file_gives_up_the_rest(house: House, error: RushhourError) -> None:
+async def test_what_befalls_every_file_gives_up_the_rest(house: Any, error: RushhourError) -> None:
     """One clear message instead of a thousand equal ones, and no further calls."""
     house.provider.fail = lambda _text: error
 
     summary = await house.ingester().ingest("docs", texts(**{f"n{n}": prose(f"n{n}") for n in range(50)}), Call())
 
     assert summary.given_up == str(error)
-    assert len(summary.failed) <= 4
+    assert len(summary.failed) <= 4 + IN_FLIGHT
     assert summary.not_tried == 50 - len(summary.failed)
     assert {report.reason for report in summary.reports} == {str(error)}
-    assert len(house.provider.asked) < 20
+    assert len(house.provider.asked) < 2 * IN_FLIGHT
 
 
-async def test_a_collection_that_came_to_nothing_is_not_left_behind(house: House) -> None:
+async def test_a_collection_that_came_to_nothing_is_not_left_behind(house: Any) -> None:
     """But one that existed stays, however empty."""
     with pytest.raises(UnknownCollection):
         await house.catalog.collection("docs")
@@ -280,13 +184,13 @@ async def test_a_collection_that_came_to_nothing_is_not_left_behind(house: House
     assert (await house.catalog.collection("docs")).files == 0
 
 
-async def test_a_bad_collection_name_is_refused(house: House) -> None:
+async def test_a_bad_collection_name_is_refused(house: Any) -> None:
     """Before any file is read."""
     with pytest.raises(InvalidRequest, match="cannot name a collection"):
         await house.ingester().ingest("Bad Name", texts(walrus=prose("walrus")), Call())
 
 
-async def test_two_files_of_one_name_are_not_mixed_up(house: House) -> None:
+async def test_two_files_of_one_name_are_not_mixed_up(house: Any) -> None:
     """The first is ingested, the second fails and says why."""
     sources = [*texts(walrus=prose("walrus")), *texts(walrus=prose("otter"))]
 
@@ -298,7 +202,7 @@ async def test_two_files_of_one_name_are_not_mixed_up(house: House) -> None:
     ]
 
 
-async def test_outdated_vectors_that_cannot_be_deleted_are_a_warning(house: House) -> None:
+async def test_outdated_vectors_that_cannot_be_deleted_are_a_warning(house: Any) -> None:
     """The new version is visible all the same, and the catalog hides what is left."""
     await house.ingester().ingest("docs", texts(walrus=prose("walrus")), Call())
     house.delete_error = Unavailable("The store is down.")
@@ -311,7 +215,7 @@ async def test_outdated_vectors_that_cannot_be_deleted_are_a_warning(house: Hous
     assert summary.complete
 
 
-async def test_a_large_file_is_written_in_parts(house: House) -> None:
+async def test_a_large_file_is_written_in_parts(house: Any) -> None:
     """Vectors are upserted while others are being embedded, and never all held at once."""
     await house.ingester(Chunking(size=20, overlap=0)).ingest("docs", texts(big=prose("walrus", 900)), Call())
 
@@ -321,7 +225,7 @@ async def test_a_large_file_is_written_in_parts(house: House) -> None:
     assert sum(sizes) == len(await house.visible())
 
 
-async def test_cancelling_leaves_nothing_running_and_nothing_half(house: House) -> None:
+async def test_cancelling_leaves_nothing_running_and_nothing_half(house: Any) -> None:
     """A later ingestion of the same finds whole files and finishes the rest."""
     house.provider.hold = asyncio.Event()
     sources = texts(**{f"n{n}": prose(f"n{n}") for n in range(10)})
@@ -338,7 +242,7 @@ async def test_cancelling_leaves_nothing_running_and_nothing_half(house: House) 
     await house.visible()
 
 
-async def test_progress_is_told(house: House) -> None:
+async def test_progress_is_told(house: Any) -> None:
     """Counts only grow; the last event has them all."""
     told: list[Progress] = []
     sources = [*texts(walrus=prose("walrus"), otter=prose("otter"), empty=" ")]
@@ -352,7 +256,7 @@ async def test_progress_is_told(house: House) -> None:
     assert Counter(event.outcome for event in told if event.outcome) == {Outcome.NEW: 2, Outcome.FAILED: 1}
 
 
-async def test_events_reach_the_callers_sink(house: House) -> None:
+async def test_events_reach_the_callers_sink(house: Any) -> None:
     """The ingestion listens too, but takes nothing away."""
     seen: list[Event] = []
 
@@ -361,7 +265,7 @@ async def test_events_reach_the_callers_sink(house: House) -> None:
     assert sum(isinstance(event, Used) for event in seen) == summary.embedded
 
 
-async def test_folders_are_walked_in_order(house: House, tmp_path: Path) -> None:
+async def test_folders_are_walked_in_order(house: Any, tmp_path: Path) -> None:
     """Names are paths inside the folder; hidden things are passed over, other formats skipped and counted."""
     folder = tmp_path / "folder"
     for name in ("b.md", "a/z.txt", "a/y.TXT", ".hidden/x.txt", "a/.secret.txt", "a/logo.png"):
@@ -376,7 +280,7 @@ async def test_folders_are_walked_in_order(house: House, tmp_path: Path) -> None
     assert summary.complete
 
 
-async def test_the_python_manual_is_ingested_whole(house: House) -> None:
+async def test_the_python_manual_is_ingested_whole(house: Any) -> None:
     """Every topic, under its own heading."""
     summary = await house.ingester(Chunking()).ingest("docs", python_manual(), Call())
 

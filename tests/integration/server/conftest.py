@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from rushhour.catalog.contract import Catalog, Chunk, Collection, File, LexicalMatch
+from rushhour.catalog.contract import Collection, Collections
 from rushhour.errors import UnknownCollection
 from rushhour.flow.call import Call
 from rushhour.flow.stream import Stream
@@ -93,7 +93,7 @@ class Engine:
 
 
 class OneCollection:
-    """A catalog that holds the collection `manual` and nothing else."""
+    """The shelf that holds the collection `manual` and nothing else."""
 
     async def collections(self) -> list[Collection]:
         return [Collection("manual", "bge-small", version=3, created=1_700_000_000, files=2, chunks=7)]
@@ -102,34 +102,6 @@ class OneCollection:
         if name != "manual":
             raise UnknownCollection(f"There is no collection {name!r}; there is manual.", param="model")
         return (await self.collections())[0]
-
-    async def ensure_collection(self, name: str, embedder: str) -> Collection:
-        return await self.collection(name)
-
-    async def drop_collection(self, name: str) -> None: ...
-
-    async def file(self, collection: str, name: str) -> File | None:
-        return None
-
-    async def files(self, collection: str) -> list[File]:
-        return []
-
-    async def chunk_ids(self, collection: str, file: str) -> set[str]:
-        return set()
-
-    async def publish(self, collection: str, file: File, chunks: Sequence[Chunk]) -> set[str]:
-        return set()
-
-    async def remove(self, collection: str, file: str) -> set[str]:
-        return set()
-
-    async def chunks(self, collection: str, ids: Sequence[str]) -> dict[str, Chunk]:
-        return {}
-
-    async def lexical(self, collection: str, query: str, top_k: int) -> list[LexicalMatch]:
-        return []
-
-    async def aclose(self) -> None: ...
 
 
 @dataclass
@@ -154,7 +126,7 @@ class Servers:
     """Starts servers round one engine."""
 
     engine: Engine
-    catalog: Catalog = field(default_factory=OneCollection)
+    catalog: Collections = field(default_factory=OneCollection)
 
     @asynccontextmanager
     async def run(self, **options: Any) -> AsyncIterator[Running]:

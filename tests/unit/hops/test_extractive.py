@@ -9,7 +9,8 @@ import pytest
 
 from rushhour.flow.call import Call, Event
 from rushhour.hops.contract import ChatRequest, Message, Passage
-from rushhour.hops.extractive import MOST, NO_ANSWER, Extractive, best_sentences
+from rushhour.hops.extractive import NO_ANSWER, Extractive, best_sentences
+from rushhour.hops.quoting import MOST
 from rushhour.hops.words import stem
 
 FAR_OFF = "The capital of Norway is Oslo, which lies at the head of a fjord and has many museums."
@@ -61,7 +62,8 @@ async def test_says_honestly_when_nothing_fits() -> None:
         "and?",
         "",
     ):
-        assert (await answer(question, topic("with", 1), passage(2, FAR_OFF)))[0] == NO_ANSWER
+        said, _ = await answer(question, topic("with", 1), passage(2, FAR_OFF))
+        assert said == f"{NO_ANSWER} Closest: “The with topic”, “A file”."
     assert (await answer("What is the with statement?"))[0] == NO_ANSWER
 
 

@@ -32,10 +32,38 @@ def test_equality_and_membership(wanted: dict[str, Any], metadata: dict[str, Any
 
 
 @pytest.mark.parametrize(
+    ("wanted", "metadata", "passes"),
+    [
+        ({"page": {"$gt": 3}}, {"page": 4}, True),
+        ({"page": {"$gt": 3}}, {"page": 3}, False),
+        ({"page": {"$gte": 3, "$lt": 5}}, {"page": 3.5}, True),
+        ({"page": {"$gte": 3, "$lt": 5}}, {"page": 5}, False),
+        ({"page": {"$lte": 3}}, {"page": "2"}, False),
+        ({"page": {"$gte": 0}}, {"page": True}, False),
+        ({"page": {"$gte": 0}}, {"page": None}, False),
+        ({"day": {"$lt": "2026-02"}}, {"day": "2026-01-31"}, True),
+        ({"page": {"$ne": 3}}, {"page": 3}, False),
+        ({"page": {"$ne": 3}}, {}, True),
+        ({"page": {"$nin": [3, 4]}}, {"page": 4}, False),
+        ({"page": {"$nin": [3, 4]}}, {"page": "4"}, True),
+        ({"$and": [{"page": 3}, {"file": "a"}]}, {"page": 3, "file": "b"}, False),
+        ({"$or": [{"page": 3}, {"file": "a"}]}, {"page": 3, "file": "b"}, True),
+        ({"$or": [{"page": 3}, {"file": "a"}], "lang": "en"}, {"page": 3, "lang": "de"}, False),
+    ],
+)
+def test_comparisons_and_compounds(wanted: dict[str, Any], metadata: dict[str, Any], passes: bool) -> None:
+    """Kinds compare with their own kind; what lacks the key passes a negation alone."""
+    assert metadata_test(wanted)(metadata) is passes
+
+
+@pytest.mark.parametrize(
     ("wanted", "named"),
     [
         ({"$or": []}, r"\$or"),
-        ({"page": {"$gt": 3}}, r"\$gt"),
+        ({"$or": ["a"]}, r"\$or"),
+        ({"$nor": [{"page": 3}]}, r"\$nor"),
+        ({"page": {"$gt": True}}, r"\$gt"),
+        ({"page": {"$exists": True}}, r"\$exists"),
         ({"page": {"$in": "abc"}}, r"\$in"),
         ({"page": None}, "None"),
         ({"page": {"$in": [[1]]}}, r"\[1\]"),

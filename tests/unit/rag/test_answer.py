@@ -69,7 +69,7 @@ async def written(*pieces: str) -> AsyncIterator[ChatDelta]:
 
 
 def engine(
-    shelf: Shelf | None = None, chat: Scripted | None = None, embed: Hop[Any, Any] | None = None, **settings: int
+    shelf: Shelf | None = None, chat: Scripted | None = None, embed: Hop[Any, Any] | None = None, **settings: Any
 ) -> tuple[Answerer, Scripted]:
     """Assemble an engine whose dense side finds a, c and an orphan."""
     chat = chat or Scripted(Stream(written("It wraps ", "a block [1", "] and [9].")))
@@ -105,7 +105,8 @@ async def test_an_answer_with_checked_citations() -> None:
     assert [citation.passage.chunk_id for citation in answer.citations] == ["a"]
     assert (answer.usage.output_tokens, answer.finish_reason, answer.model) == (20, "stop", "model-x")
     prompt = chat.requests[0].messages[-1].content
-    assert "[1] The with statement\ntext of a" in prompt
+    assert "[1] <passage-" in prompt
+    assert ' title="The with statement">\n\ntext of a\n\n</passage-' in prompt
     assert prompt.endswith("Question: what does with do?")
 
 
@@ -194,7 +195,7 @@ async def test_nothing_found_is_said_without_paying() -> None:
 
 async def test_passages_fit_the_budget() -> None:
     """What does not fit the context is left out, but never the first."""
-    ask, _ = engine(context_tokens=5)
+    ask, _ = engine(context_tokens=6)
 
     sources, _, _ = await read(await ask(Question("manual", "q"), Call()))
 

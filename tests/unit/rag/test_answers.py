@@ -14,11 +14,20 @@ from rushhour.flow.call import Call, Lane
 from rushhour.flow.shared_tier import SharedTier
 from rushhour.hops.contract import Message, Passage, Usage
 from rushhour.rag.answers import KeptAnswer, KeptAnswers, decode_answer, encode_answer
-from rushhour.rag.contract import Answer, Citation, Question
+from rushhour.rag.contract import Answer, Citation, Grounding, Place, Question
 from rushhour.rag.receipt import Receipt
 
 PASSAGE = Passage(2, "manual/with.txt/00-1", "With wraps.", "With", "python:with", "Statements", 7, 0.5)
-ANSWER = Answer("It wraps [2].", (Citation(2, 9, 12, PASSAGE),), (PASSAGE,), "stop", "model-x", Usage(9, 0, 3))
+ANSWER = Answer(
+    "It wraps [2].",
+    (Citation(2, 9, 12, PASSAGE, Place(0, 11)),),
+    (PASSAGE,),
+    "stop",
+    "model-x",
+    Usage(9, 0, 3),
+    {},
+    Grounding(0.9),
+)
 QUESTION = Question("manual", "what does with do?")
 
 
@@ -214,10 +223,10 @@ PASSAGES = st.builds(
 
 
 @settings(max_examples=50)
-@given(st.integers(0, 2**40), TEXTS, st.lists(PASSAGES, max_size=3), st.lists(st.tuples(*[st.integers(0, 99)] * 3)))
+@given(st.integers(0, 2**40), TEXTS, st.lists(PASSAGES, max_size=3), st.lists(st.tuples(*[st.integers(0, 99)] * 5)))
 def test_answers_survive_the_way_through_a_shared_cache(
-    made: int, text: str, passages: list[Passage], cited: list[tuple[int, int, int]]
+    made: int, text: str, passages: list[Passage], cited: list[tuple[int, int, int, int, int]]
 ) -> None:
     """Whatever is in them."""
-    kept = KeptAnswer(made, text, tuple(cited), tuple(passages), "stop", "model")
+    kept = KeptAnswer(made, text, tuple(cited), tuple(passages), "stop", "model", Grounding(0.5, not_found=True))
     assert decode_answer(encode_answer(kept)) == kept

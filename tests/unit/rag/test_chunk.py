@@ -172,6 +172,6 @@ def test_what_is_embedded_says_where_it_stands(title: str, heading: str, expecte
 
 def test_a_chunking_names_all_that_shapes_its_chunks() -> None:
     """The fingerprint of a file depends on it."""
-    names = {str(Chunking()), str(Chunking(size=300)), str(Chunking(overlap=1)), str(Chunking(counter="other"))}
+    names = {str(Chunking()), str(Chunking(size=299)), str(Chunking(overlap=1)), str(Chunking(counter="other"))}
 
     assert len(names) == 4

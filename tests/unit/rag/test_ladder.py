@@ -42,7 +42,9 @@ class Finder:
         """Return the state."""
         return self.version
 
-    async def __call__(self, collection: str, question: str, call: Call, top_k: int | None = None) -> Sequence[Passage]:
+    async def __call__(
+        self, collection: str, question: str, call: Call, top_k: int | None = None, filters: object = None
+    ) -> Sequence[Passage]:
         """Find it."""
         await asyncio.sleep(self.seconds)
         return (PASSAGE,)

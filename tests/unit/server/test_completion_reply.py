@@ -8,19 +8,31 @@ from typing import Any
 import pytest
 
 from rushhour.hops.contract import Passage, Usage
-from rushhour.rag.contract import Answer, Citation
+from rushhour.rag.contract import Answer, Citation, Grounding, Place
 from rushhour.server.completion_reply import EXCERPT, Completion
 
-LISTS = Passage(2, "manual/ref/lists.md/00aa-3", "A list is a sequence.", "Lists", "https://x/lists", "Types", 7)
+LISTS = Passage(
+    2,
+    "manual/ref/lists.md/00aa-3",
+    "Types. A list is a sequence.",
+    "Lists",
+    "https://x/lists",
+    "Types",
+    7,
+    file="ref/lists.md",
+    start=100,
+    end=128,
+)
 SETS = Passage(1, "manual/sets.md/00bb-0", "word " * 400, "Sets", "sets.md")
 ANSWER = Answer(
     'Lists "hold" [2], sets too [1][2].',
-    (Citation(2, 13, 16, LISTS), Citation(1, 27, 30, SETS), Citation(2, 30, 33, LISTS)),
+    (Citation(2, 13, 16, LISTS, Place(7, 28)), Citation(1, 27, 30, SETS), Citation(2, 30, 33, LISTS)),
     (SETS, LISTS),
     "length",
     "small",
     Usage(100, 40, 5),
     {"cost_usd": 0.1, "degraded": ["reduced"]},
+    Grounding(confidence=0.75),
 )
 
 
@@ -47,18 +59,42 @@ def test_each_mark_is_an_annotation_and_each_passage_a_citation() -> None:
         "heading": "Types",
         "page": 7,
         "chunk_id": "manual/ref/lists.md/00aa-3",
-        "text": "A list is a sequence.",
+        "text": "Types. A list is a sequence.",
+        "start": 107,
+        "end": 128,
+        "quote": "A list is a sequence.",
     }
     assert [citation["number"] for citation in whole["citations"]] == [1, 2]
     assert whole["model"] == "manual"
     assert whole["choices"][0]["finish_reason"] == "length"
-    assert whole["rushhour"] == {"model": "small", "cost_usd": 0.1, "degraded": ["reduced"]}
+    assert whole["rushhour"] == {
+        "model": "small",
+        "not_found": False,
+        "confidence": 0.75,
+        "cost_usd": 0.1,
+        "degraded": ["reduced"],
+    }
     assert whole["usage"] == {
         "prompt_tokens": 100,
         "completion_tokens": 5,
         "total_tokens": 105,
         "prompt_tokens_details": {"cached_tokens": 40},
     }
+
+
+def test_each_mark_says_where_its_support_stands() -> None:
+    """File, page, characters and words of the sentence, streamed or not; without one, those of the whole passage."""
+    completion = Completion("manual")
+    message = json.loads(completion.whole(ANSWER))["choices"][0]["message"]
+    streamed = decoded(completion.closing(ANSWER))["choices"][0]["delta"]
+
+    assert streamed["annotations"] == message["annotations"]
+    sentence, sets, whole = (annotation["file_citation"] for annotation in message["annotations"])
+    quoted = {"file": "ref/lists.md", "page": 7}
+    assert sentence == {**quoted, "start": 107, "end": 128, "quote": "A list is a sequence."}
+    assert whole == {**quoted, "start": 100, "end": 128, "quote": "Types. A list is a sequence."}
+    assert (sets["file"], sets["page"]) == ("sets.md", None)
+    assert sets["quote"].endswith("word …")
 
 
 def test_long_passages_are_quoted_in_part() -> None:

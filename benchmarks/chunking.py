@@ -1,0 +1,153 @@
+"""What cutting by structure is worth: how much of the answers, and how little else, fits the same budget of tokens.
+
+Each way to cut is given the same documents, embedder, retrieval and budget: the best chunks are read until the budget
+is used up, the last of them in part. Recall is the part of the answering spans that was read; precision is the part of
+what was read that is in those spans; both in characters, as means over the questions. `dense` ranks by cosine alone,
+`fusion` as the product does, with BM25. `--data` is a folder of documents and questions.csv (see benchmarks/spans.py).
+
+A difference whose interval holds zero may be chance. The default size of our chunks was chosen among ten on Chroma's
+data, so on that data it looks a little better than it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.local_embeddings import LocalEmbeddings
+from benchmarks.report import Cell, Column, Report, arguments
+from benchmarks.spans import Found, Scores, Spans, difference, judged, load, score
+from benchmarks.splitters import INSTALL, Splitter, fixed, installed, langchain, llama_index, ours
+from rushhour import settings
+from rushhour.catalog.contract import Chunk, File
+from rushhour.catalog.sqlite import SqliteCatalog
+from rushhour.hops.local_embed import LocalEmbed
+from rushhour.rag.chunk import Chunking, embedding_text
+from rushhour.rag.fuse import FUSIONS
+from rushhour.rag.tokens import CountTokens, counted_by
+
+OURS = "rushhour"
+FIXED = "every 1,200 characters"
+CANDIDATES = 50
+RANKINGS = ("dense", "fusion")
+DIFFERENCES = (
+    Column("", "what"),
+    Column("difference", "mean", "+.4f"),
+    Column("95 % from", "low", "+.4f"),
+    Column("to", "high", "+.4f"),
+)
+
+
+def main() -> None:
+    """Run it on a folder."""
+    parser = arguments(__doc__)
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="documents and questions.csv")
+    parser.add_argument("--budgets", type=int, nargs="+", default=[500, 1000, 2000, 4000], help="tokens that are read")
+    parser.add_argument("--tokens", type=int, default=settings.ChunkSettings().tokens, help="size of our chunks")
+    parser.add_argument("--overlap", type=int, default=settings.ChunkSettings().overlap, help="and their overlap")
+    parser.add_argument("--questions", type=int, default=0, help="ask only so many")
+    given = parser.parse_args()
+    report = Report("chunking")
+    spans = load(given.data).sample(given.questions)
+    count = counted_by(LocalEmbed(threads=1).tokenizer())
+    splitters = _splitters(Chunking(given.tokens, given.overlap, count, "bge"), report)
+    embeddings = LocalEmbeddings()
+    found = {name: _rankings(spans, splitter, count, embeddings) for name, splitter in splitters.items()}
+    embeddings.close()
+    report.note(f"{len(spans.documents)} documents, {len(spans.questions)} questions; ours: {given.tokens} tokens.")
+    for ranking in RANKINGS:
+        _judge(report, spans, ranking, given.budgets, {name: one[ranking] for name, one in found.items()})
+    report.finish(given.json)
+
+
+def _splitters(chunking: Chunking, report: Report) -> dict[str, Splitter]:
+    found: dict[str, Splitter] = {OURS: ours(chunking), FIXED: fixed(1200)}
+    for name, package, make in (
+        ("LangChain's default", "langchain_text_splitters", langchain),
+        ("LlamaIndex's default", "llama_index", llama_index),
+    ):
+        if installed(package):
+            found[name] = make()
+        else:
+            report.note(INSTALL.format(package))
+    return found
+
+
+def _rankings(
+    spans: Spans, splitter: Splitter, count: CountTokens, embeddings: LocalEmbeddings
+) -> Mapping[str, list[list[Found]]]:
+    """Return for each ranking and each question what is found, best first."""
+    cuts = [(name, cut) for name, text in spans.documents.items() for cut in splitter(name, text)]
+    found = [
+        Found(name, cut.start, cut.end, max(1, count(spans.documents[name][cut.start : cut.end]))) for name, cut in cuts
+    ]
+    chunks = [cut.chunk(place) for place, (_, cut) in enumerate(cuts)]
+    passages = embeddings.passages([embedding_text(one) for one in chunks])
+    cosines = embeddings.questions([asked.text for asked in spans.questions]) @ passages.T
+    matches = asyncio.run(_lexical(chunks, [asked.text for asked in spans.questions]))
+    rankings: dict[str, list[list[Found]]] = {ranking: [] for ranking in RANKINGS}
+    for row, bm25 in zip(cosines, matches, strict=True):
+        dense = {str(place): float(row[place]) for place in np.argsort(-row)[:CANDIDATES]}
+        for ranking in RANKINGS:
+            rankings[ranking].append([found[int(place)] for place in FUSIONS[ranking].combine(dense, bm25)])
+    return rankings
+
+
+async def _lexical(chunks: Sequence[Chunk], questions: Sequence[str]) -> list[dict[str, float]]:
+    """Return the BM25 scores of the best chunks for each question, from the product's own index."""
+    with tempfile.TemporaryDirectory() as folder:
+        catalog = await SqliteCatalog.open(Path(folder) / "catalog.sqlite3")
+        try:
+            await catalog.ensure_collection("benchmark", "local")
+            await catalog.publish("benchmark", File("all", "", "", "", 0, len(chunks)), chunks)
+            found = [await catalog.lexical("benchmark", question, CANDIDATES) for question in questions]
+            return [{match.id: match.score for match in matches} for matches in found]
+        finally:
+            await catalog.aclose()
+
+
+def _judge(
+    report: Report, spans: Spans, ranking: str, budgets: Sequence[int], found: Mapping[str, list[list[Found]]]
+) -> None:
+    scores = {
+        name: {budget: score(spans.questions, rankings, budget) for budget in budgets}
+        for name, rankings in found.items()
+    }
+    columns = [Column(ranking, "splitter")]
+    for budget in budgets:
+        columns.append(Column(f"recall in {budget:,}", f"recall_{budget}", ".3f"))
+        columns.append(Column("precision", f"precision_{budget}", ".2%"))
+    report.table(f"spans read, {ranking}", columns, [_row(name, scores[name], budgets) for name in scores])
+    report.table(f"ours less fixed size, {ranking}", DIFFERENCES, _differences(spans, budgets, found))
+    for budget in budgets:
+        mine, theirs = scores[OURS][budget], scores[FIXED][budget]
+        where = f"of ours over fixed size, {ranking}, {budget:,} tokens"
+        report.at_least(f"recall {where}", mine.recall / theirs.recall, 1.0, ".0f")
+        report.at_least(f"precision {where}", mine.precision / theirs.precision, 1.0, ".0f")
+
+
+def _differences(
+    spans: Spans, budgets: Sequence[int], found: Mapping[str, list[list[Found]]]
+) -> list[tuple[Cell, ...]]:
+    rows: list[tuple[Cell, ...]] = []
+    for budget in budgets:
+        mine, theirs = (judged(spans.questions, found[name], budget) for name in (OURS, FIXED))
+        for place, what in enumerate(("recall", "precision")):
+            found_out = difference(mine[:, place], theirs[:, place])
+            rows.append((f"{what} in {budget:,}", found_out.mean, found_out.low, found_out.high))
+    return rows
+
+
+def _row(name: str, scores: Mapping[int, Scores], budgets: Sequence[int]) -> list[Cell]:
+    row: list[Cell] = [name]
+    for budget in budgets:
+        row += [scores[budget].recall, scores[budget].precision]
+    return row
+
+
+if __name__ == "__main__":
+    main()

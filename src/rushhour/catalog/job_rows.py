@@ -1,0 +1,145 @@
+"""The rows of ingestion jobs and of their files."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import astuple
+from typing import Any, Final
+
+from rushhour.catalog.job_contract import FileState, Job, JobFile, JobState
+from rushhour.errors import InvalidRequest
+
+KEPT_JOBS: Final = 100
+_JOB: Final = (
+    "id, collection, asked, state, reason, created, began, ended, waiting, done, failed, parked, chunks, embedded, "
+    "tokens, cost_usd"
+)
+_FILE: Final = "name, state, outcome, reason, attempts, next_try, chunks, embedded, kept, deleted"
+_ENDED: Final = (JobState.DONE, JobState.FAILED, JobState.INTERRUPTED)
+
+
+def create(connection: sqlite3.Connection, job: Job, now: int) -> None:
+    """Add a job; raises InvalidRequest if there is one of that id."""
+    try:
+        connection.execute(
+            "INSERT INTO jobs (id, collection, asked, state, reason, created, began, ended) "
+            "VALUES (?, ?, ?, ?, ?, ?, 0, 0)",
+            (job.id, job.collection, job.asked, job.state, job.reason, now),
+        )
+    except sqlite3.IntegrityError as cause:
+        raise InvalidRequest(f"There is a job {job.id!r} already.", param="job") from cause
+
+
+def every(connection: sqlite3.Connection, collection: str | None) -> list[Job]:
+    """List jobs, the newest first."""
+    rows = connection.execute(
+        f"SELECT {_JOB} FROM jobs WHERE ?1 IS NULL OR collection = ?1 ORDER BY key DESC",  # noqa: S608  # constants
+        (collection,),
+    )
+    return [_job(row) for row in rows]
+
+
+def one(connection: sqlite3.Connection, ident: str) -> Job:
+    """Return a job; raises InvalidRequest for an unknown id."""
+    row = connection.execute(f"SELECT {_JOB} FROM jobs WHERE id = ?", (ident,)).fetchone()  # noqa: S608  # constants
+    if row is None:
+        raise InvalidRequest(f"There is no job {ident!r}. `rushhour jobs` lists those that there are.", param="job")
+    return _job(row)
+
+
+def move(connection: sqlite3.Connection, ident: str, state: JobState, reason: str, now: int) -> Job:
+    """Set a job's state; see the contract for what is forgotten when it is done."""
+    before = one(connection, ident)
+    began = now if state is JobState.RUNNING else before.began
+    ended = now if state in _ENDED else 0
+    connection.execute(
+        "UPDATE jobs SET state = ?, reason = ?, began = ?, ended = ? WHERE id = ?", (state, reason, began, ended, ident)
+    )
+    if state is JobState.DONE:
+        connection.execute("DELETE FROM claims WHERE owner = ?", (ident,))
+        _forget_old(connection, before)
+    return one(connection, ident)
+
+
+def spend(connection: sqlite3.Connection, ident: str, tokens: int, cost_usd: float) -> None:
+    """Add to what a job was charged."""
+    connection.execute(
+        "UPDATE jobs SET tokens = tokens + ?, cost_usd = cost_usd + ? WHERE id = ?", (tokens, cost_usd, ident)
+    )
+
+
+def note_files(connection: sqlite3.Connection, ident: str, files: Sequence[JobFile]) -> None:
+    """Write rows of files, and count anew."""
+    key = _key(connection, ident)
+    connection.executemany(
+        f"INSERT OR REPLACE INTO job_files (job, {_FILE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # constants
+        ((key, *astuple(file)) for file in files),
+    )
+    _count(connection, key)
+
+
+def list_files(connection: sqlite3.Connection, ident: str, names: Sequence[str]) -> None:
+    """Add what is new, forget what is no longer listed."""
+    key = _key(connection, ident)
+    known = {row[0] for row in connection.execute("SELECT name FROM job_files WHERE job = ?", (key,))}
+    listed = dict.fromkeys(names)
+    connection.executemany(
+        "DELETE FROM job_files WHERE job = ? AND name = ?", ((key, name) for name in known if name not in listed)
+    )
+    connection.executemany(
+        "INSERT INTO job_files (job, name, state) VALUES (?, ?, ?)",
+        ((key, name, FileState.WAITING) for name in listed if name not in known),
+    )
+    _count(connection, key)
+
+
+def files(connection: sqlite3.Connection, ident: str, states: Sequence[FileState]) -> list[JobFile]:
+    """List a job's files by name, in some states or in all."""
+    wanted = states or tuple(FileState)
+    rows = connection.execute(
+        f"SELECT {_FILE} FROM job_files WHERE job = (SELECT key FROM jobs WHERE id = ?) "  # noqa: S608  # constants
+        f"AND state IN ({', '.join('?' * len(wanted))}) ORDER BY name",
+        (ident, *wanted),
+    )
+    return [JobFile(row[0], FileState(row[1]), *row[2:]) for row in rows]
+
+
+def drop(connection: sqlite3.Connection, ident: str) -> None:
+    """Forget a job and its files."""
+    connection.execute("DELETE FROM job_files WHERE job = (SELECT key FROM jobs WHERE id = ?)", (ident,))
+    connection.execute("DELETE FROM jobs WHERE id = ?", (ident,))
+
+
+def _job(row: tuple[Any, ...]) -> Job:
+    ident, collection, asked, state, *more = row
+    return Job(ident, collection, asked, JobState(state), *more)
+
+
+def _key(connection: sqlite3.Connection, ident: str) -> int:
+    one(connection, ident)
+    return int(connection.execute("SELECT key FROM jobs WHERE id = ?", (ident,)).fetchone()[0])
+
+
+def _count(connection: sqlite3.Connection, key: int) -> None:
+    connection.execute(
+        "UPDATE jobs SET (waiting, done, failed, parked, chunks, embedded) = (SELECT "
+        "count(*) FILTER (WHERE state = 'waiting'), count(*) FILTER (WHERE state = 'done'), "
+        "count(*) FILTER (WHERE state = 'failed'), count(*) FILTER (WHERE state = 'parked'), "
+        "coalesce(sum(chunks), 0), coalesce(sum(embedded), 0) FROM job_files WHERE job = ?1) WHERE key = ?1",
+        (key,),
+    )
+
+
+def _forget_old(connection: sqlite3.Connection, job: Job) -> None:
+    """Keep of older finished jobs what somebody may still act on, and their counts."""
+    connection.execute(
+        "DELETE FROM job_files WHERE state = ? AND job IN "
+        "(SELECT key FROM jobs WHERE collection = ? AND id != ? AND state = ?)",
+        (FileState.DONE, job.collection, job.id, JobState.DONE),
+    )
+    old = connection.execute(
+        "SELECT id FROM jobs WHERE state = ? ORDER BY key DESC LIMIT -1 OFFSET ?", (JobState.DONE, KEPT_JOBS)
+    ).fetchall()
+    for (ident,) in old:
+        drop(connection, ident)
