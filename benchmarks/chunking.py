@@ -26,8 +26,8 @@ from rushhour import settings
 from rushhour.catalog.contract import Chunk, File
 from rushhour.catalog.sqlite import SqliteCatalog
 from rushhour.hops.local_embed import LocalEmbed
-from rushhour.rag.chunk import Chunking, embedding_text
-from rushhour.rag.fuse import FUSIONS
+from rushhour.rag.chunking.chunk import Chunking, embedding_text
+from rushhour.rag.retrieval.fuse import FUSIONS
 from rushhour.rag.tokens import CountTokens, counted_by
 
 OURS = "rushhour"

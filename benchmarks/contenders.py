@@ -18,7 +18,7 @@ from benchmarks.local_embeddings import LocalEmbeddings
 from rushhour import settings
 from rushhour.assemble import assemble
 from rushhour.flow.call import Call
-from rushhour.rag.sources import Source
+from rushhour.rag.documents.sources import Source
 
 FOUND: int = 50
 """Stretches asked for; the frameworks' defaults, 4 and 2, would end the comparison early."""

@@ -37,9 +37,9 @@ from rushhour.catalog.sqlite import SqliteCatalog
 from rushhour.flow.call import Call, ignore
 from rushhour.hops.contract import Text, Vector
 from rushhour.hops.local_embed import LocalEmbed
-from rushhour.rag.asked import Asked
-from rushhour.rag.chunk import embedding_text
-from rushhour.rag.ingest_report import Summary
+from rushhour.rag.chunking.chunk import embedding_text
+from rushhour.rag.documents.asked import Asked
+from rushhour.rag.ingestion.ingest_report import Summary
 
 COLLECTION = "benchmark"
 SPEED = 0.9

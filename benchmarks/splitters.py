@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from rushhour.catalog.contract import Chunk
-from rushhour.rag.chunk import Chunking, chunk
+from rushhour.rag.chunking.chunk import Chunking, chunk
 from rushhour.rag.parse import parse
 
 INSTALL = (

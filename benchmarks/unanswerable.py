@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from benchmarks.labelled import COLLECTION, Bench, ingested, near_duplicates
 from benchmarks.report import Column, Report, arguments
 from rushhour.flow.call import Call
-from rushhour.rag.confidence import CALIBRATIONS, WORDS_ALONE, Calibration, Evidence, evidence
+from rushhour.rag.answering.confidence import CALIBRATIONS, WORDS_ALONE, Calibration, Evidence, evidence
 from rushhour.rag.evaluate.dataset import Labelled
-from rushhour.rag.filters import Comparison, Filter
+from rushhour.rag.retrieval.filters import Comparison, Filter
 
 AT_ONCE: Final = 4
 FALSE_ALARMS: Final = 0.02

@@ -29,15 +29,15 @@ from rushhour.flow.ledger.redis_ledger import RedisLedger
 from rushhour.flow.policies.reuse import LruCache
 from rushhour.hops.contract import Chat, EmbedTexts, Rerank, Text, Vector, VectorStore
 from rushhour.hops.local_embed import LocalEmbed
-from rushhour.rag.backend import Backend
-from rushhour.rag.chunk import Chunking
+from rushhour.rag.chunking.chunk import Chunking
 from rushhour.rag.contract import Ask
-from rushhour.rag.ingest import Ingester
-from rushhour.rag.jobs import Jobs
-from rushhour.rag.leases import Leases
-from rushhour.rag.paid_embed import PaidEmbed
+from rushhour.rag.ingestion.backend import Backend
+from rushhour.rag.ingestion.ingest import Ingester
+from rushhour.rag.ingestion.paid_embed import PaidEmbed
+from rushhour.rag.jobs.jobs import Jobs
+from rushhour.rag.jobs.leases import Leases
 from rushhour.rag.receipt import Price
-from rushhour.rag.retrieve import Retriever, RetrieveSettings
+from rushhour.rag.retrieval.retrieve import Retriever, RetrieveSettings
 from rushhour.rag.tokens import counted_by
 from rushhour.settings import Settings
 

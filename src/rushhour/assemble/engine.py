@@ -10,15 +10,15 @@ from rushhour.assemble.ground import Ground
 from rushhour.flow.admission import Admission
 from rushhour.flow.shared_tier import SharedTier
 from rushhour.hops.extractive import Extractive
-from rushhour.rag.answer import Answerer, AnswerSettings
-from rushhour.rag.answer_reuse import AnswerReuse
-from rushhour.rag.answers import KeptAnswer, KeptAnswers, decode_answer, encode_answer
-from rushhour.rag.condense import Condenser
-from rushhour.rag.confidence import Confidence
+from rushhour.rag.answering.answer import Answerer, AnswerSettings
+from rushhour.rag.answering.answer_reuse import AnswerReuse
+from rushhour.rag.answering.answers import KeptAnswer, KeptAnswers, decode_answer, encode_answer
+from rushhour.rag.answering.condense import Condenser
+from rushhour.rag.answering.confidence import Confidence
+from rushhour.rag.answering.pressure import Pressure, PressureSettings
 from rushhour.rag.contract import Ask
-from rushhour.rag.pressure import Pressure, PressureSettings
 from rushhour.rag.receipt import Price
-from rushhour.rag.retrieve import Retriever
+from rushhour.rag.retrieval.retrieve import Retriever
 
 
 def engine(

@@ -24,7 +24,7 @@ from rushhour.hops.contract import Rerank, RerankRequest
 from rushhour.hops.local_rerank import LocalRerank
 from rushhour.hops.model_files import cores
 from rushhour.hops.tei_rerank import TeiRerank
-from rushhour.rag.rerank import Reranker, RerankingSettings
+from rushhour.rag.retrieval.rerank import Reranker, RerankingSettings
 from rushhour.settings import RerankSettings
 
 COHERE = HttpUrl("https://api.cohere.com/v2")

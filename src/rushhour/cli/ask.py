@@ -15,7 +15,7 @@ from rushhour.errors import InvalidRequest
 from rushhour.flow.call import Call, Event
 from rushhour.flow.policies.fallback import Degraded
 from rushhour.rag.contract import Answer, Delta, Question
-from rushhour.rag.filter_text import parse_filters
+from rushhour.rag.retrieval.filter_text import parse_filters
 
 _EXCERPT = 160
 

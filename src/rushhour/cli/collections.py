@@ -17,7 +17,7 @@ from rushhour.flow.call import Call
 
 if TYPE_CHECKING:
     from rushhour.catalog.contract import Collection, File
-    from rushhour.rag.jobs import Dropped
+    from rushhour.rag.jobs.jobs import Dropped
 
 collections = typer.Typer(rich_markup_mode="rich")
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rushhour.rag.evaluate.configuration import Configuration
     from rushhour.rag.evaluate.dataset import Dataset
     from rushhour.rag.evaluate.results import Evaluation
-    from rushhour.rag.ingest_report import Summary
+    from rushhour.rag.ingestion.ingest_report import Summary
     from rushhour.settings import Settings
 
 PLOTS = (".svg", ".html")
@@ -156,7 +156,7 @@ async def _ingest(system: System, dataset: Dataset, fresh: bool, bar: Progress) 
     from rushhour.flow.call import Call
     from rushhour.hops.contract import Delete
     from rushhour.rag.evaluate.collection import stock
-    from rushhour.rag.ingest_report import Progress as Step
+    from rushhour.rag.ingestion.ingest_report import Progress as Step
 
     name = system.settings.data_dir.name
     if fresh:
@@ -177,7 +177,7 @@ async def _ingest(system: System, dataset: Dataset, fresh: bool, bar: Progress) 
 async def _compare(system: System, dataset: Dataset, wanted: _Wanted, bar: Progress) -> Evaluation:
     from rushhour.rag.evaluate import run as asking
     from rushhour.rag.evaluate.results import Circumstances, Prices, judge
-    from rushhour.rag.pack import Packer, PackSettings
+    from rushhour.rag.retrieval.pack import Packer, PackSettings
 
     settings, backend = system.settings, system.ingester.backend
     setup = asking.Setup(

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from rushhour.rag.ingest_report import Progress
+from rushhour.rag.ingestion.ingest_report import Progress
 
 
 @contextmanager

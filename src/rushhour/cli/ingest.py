@@ -15,8 +15,8 @@ from rushhour.cli.loop import run
 from rushhour.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from rushhour.rag.asked import Asked
-    from rushhour.rag.plan import Plan
+    from rushhour.rag.documents.asked import Asked
+    from rushhour.rag.jobs.plan import Plan
 
 PYTHON_MANUAL = "python-manual"
 STANDARD_INPUT = "-"
@@ -83,7 +83,7 @@ def ingest(
         raise InvalidRequest("Which collection? Say --collection NAME; it is made if it does not exist.")
     if paths and bool(name) != (STANDARD_INPUT in paths):
         raise InvalidRequest("Standard input and its name belong together: rushhour ingest - --name notes.md")
-    from rushhour.rag.asked import Asked
+    from rushhour.rag.documents.asked import Asked
 
     console = Console(highlight=False)
     into = collection or PYTHON_MANUAL

@@ -9,12 +9,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from rushhour.cli.words import count, why
-from rushhour.rag.ingest_report import FileReport, Outcome
+from rushhour.rag.ingestion.ingest_report import FileReport, Outcome
 
 if TYPE_CHECKING:
     from rushhour.catalog.job_contract import Job
-    from rushhour.rag.ingest_report import Summary
-    from rushhour.rag.plan import Plan
+    from rushhour.rag.ingestion.ingest_report import Summary
+    from rushhour.rag.jobs.plan import Plan
 
 LISTED: Final = 20
 """How many files of a kind are named."""

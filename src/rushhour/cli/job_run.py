@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rushhour.assemble import System
     from rushhour.catalog.job_contract import Job
-    from rushhour.rag.ingest_report import Summary
+    from rushhour.rag.ingestion.ingest_report import Summary
 
 Find: TypeAlias = "Callable[[System], Awaitable[Job]]"
 """What finds the job that is to be run, or makes it."""

@@ -131,7 +131,7 @@ def _show_all(listed: list[Job], console: Console) -> None:
 
 
 def _show_one(job: Job, files: list[JobFile], console: Console) -> None:
-    from rushhour.rag.asked import Asked
+    from rushhour.rag.documents.asked import Asked
 
     table = Table(box=None, show_header=False)
     table.add_column(style="bold")

@@ -15,7 +15,7 @@ from rushhour.cli.words import count
 from rushhour.flow.call import Call
 
 if TYPE_CHECKING:
-    from rushhour.rag.reindex import Reindexed
+    from rushhour.rag.jobs.reindex import Reindexed
 
 
 def reindex(

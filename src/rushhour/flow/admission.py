@@ -8,7 +8,7 @@ and have not yet reached the last queue count in what it predicts, for each of t
 from __future__ import annotations
 
 import asyncio
-import random
+import math
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -29,6 +29,10 @@ class Waiting(Protocol):
         """Count a call that will join soon in what `predict` tells others, until the block ends."""
         ...
 
+    def advise(self, wait: float, cost: Cost, call: Call, now: float) -> float:
+        """Seconds after which a call that is refused for its `wait` should come back, behind those told so before."""
+        ...
+
 
 class Admission:
     """Lets in whoever can get through one of the `queues` in time; they are asked in the order of preference.
@@ -39,11 +43,10 @@ class Admission:
     anybody served, nothing could be learned.
     """
 
-    def __init__(self, *queues: Waiting, rng: random.Random | None = None) -> None:
+    def __init__(self, *queues: Waiting) -> None:
         if not queues:
             raise ValueError("admission needs at least one queue to ask")
         self._queues = queues
-        self._random = rng or random.Random()
         self._before = Recent()
         self._after = Recent()
 
@@ -51,21 +54,22 @@ class Admission:
         """Seconds that a call of this cost would wait in the preferred queue."""
         return self._queues[0].predict(cost, call, asyncio.get_running_loop().time())
 
-    def enter(self, cost: Cost, call: Call) -> AbstractContextManager[None]:
-        """Promise the call a place, to be held until it joins the queue.
+    def enter(self, cost: Cost, call: Call, later: Cost | None = None) -> AbstractContextManager[None]:
+        """Promise the call a place, to be held until it joins the queue; `later` is its cost outside of a rush.
 
-        Raises WouldMissDeadline with the time after which the shortest queue will have drained.
+        Raises WouldMissDeadline with the time after which the shortest queue will have drained, and served those who
+        were told so before.
         """
         now = asyncio.get_running_loop().time()
         besides = self._before.value + self._after.value
-        waits = []
+        shortest, wait = self._queues[0], math.inf
         for queue in self._queues:
-            wait = queue.predict(cost, call, now)
-            if wait <= 0 or now + wait + besides <= call.deadline:
+            theirs = queue.predict(cost, call, now)
+            if theirs <= 0 or now + theirs + besides <= call.deadline:
                 return queue.promise(cost, call)
-            waits.append(wait)
-        wait = min(waits)
-        advice = wait * self._random.uniform(1.0, 1.1)
+            if theirs < wait:
+                shortest, wait = queue, theirs
+        advice = shortest.advise(wait, later or cost, call, now)
         raise WouldMissDeadline(
             f"The first words would come in about {wait + besides:.1f} s and the request's deadline is in "
             f"{call.deadline - now:.1f} s; come back in {advice:.1f} s or allow a longer timeout.",

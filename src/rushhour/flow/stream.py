@@ -92,7 +92,10 @@ class Stream(Generic[T]):
         if self._closed:
             raise StopAsyncIteration
         try:
-            return await self._next()
+            if self.deadline == math.inf:
+                return await anext(self._items)
+            with self._bounded():
+                return await anext(self._items)
         except StopAsyncIteration:
             await self._finish(None)
             raise
@@ -100,14 +103,11 @@ class Stream(Generic[T]):
             await self._finish(cause)
             raise
 
-    async def _next(self) -> T:
-        if math.isinf(self.deadline):
-            return await anext(self._items)
+    def _bounded(self) -> _Patience:
         if self._patience is None or self._patience.deadline != self.deadline:
             self._forget_deadline()
             self._patience = _Patience(self.deadline)
-        with self._patience:
-            return await anext(self._items)
+        return self._patience
 
     def _forget_deadline(self) -> None:
         if self._patience:
@@ -116,7 +116,8 @@ class Stream(Generic[T]):
 
     async def aclose(self) -> None:
         """Leave the stream: close what is upstream and return every permit."""
-        await self._finish(None)
+        if not self._closed:
+            await self._finish(None)
 
     async def _finish(self, cause: BaseException | None) -> None:
         if self._closed:
@@ -134,4 +135,5 @@ class Stream(Generic[T]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._finish(error)
+        if not self._closed:
+            await self._finish(error)

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias
 from rushhour.flow.call import Call
 from rushhour.flow.stream import Stream
 from rushhour.hops.contract import Message, Passage, Usage
-from rushhour.rag.filters import Filter
+from rushhour.rag.retrieval.filters import Filter
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ import msgspec
 from rushhour.errors import InvalidRequest
 from rushhour.hops.contract import Message
 from rushhour.rag.contract import Question
-from rushhour.rag.filters import read_filter
+from rushhour.rag.retrieval.filters import read_filter
 
 TokenLimit = Annotated[int, msgspec.Meta(ge=1, le=10_000_000)]
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]

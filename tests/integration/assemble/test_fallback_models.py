@@ -11,7 +11,7 @@ from rushhour.assemble import assemble
 from rushhour.errors import QuotaExhausted, SettingsError
 from rushhour.flow.call import Call
 from rushhour.rag.contract import Answer, Question
-from rushhour.rag.sources import files_from
+from rushhour.rag.documents.sources import files_from
 from rushhour.settings import ChatSettings, FallbackModel, Settings, load
 from rushhour.simulator import Simulator
 from rushhour.simulator.faults.orders import Order

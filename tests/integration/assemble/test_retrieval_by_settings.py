@@ -12,8 +12,8 @@ from rushhour.assemble import assemble
 from rushhour.errors import SettingsError
 from rushhour.flow.call import Call
 from rushhour.rag.contract import Answer, Question
-from rushhour.rag.filter_text import parse_filters
-from rushhour.rag.sources import files_from
+from rushhour.rag.documents.sources import files_from
+from rushhour.rag.retrieval.filter_text import parse_filters
 from rushhour.settings import RerankSettings, RetrievalSettings, Settings, load
 from rushhour.simulator import Simulator
 from rushhour.simulator.faults.orders import Order

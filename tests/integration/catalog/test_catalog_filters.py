@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rushhour.catalog.contract import Catalog, Chunk, File
 from rushhour.catalog.sqlite import SqliteCatalog
 from rushhour.errors import InvalidRequest, UnknownCollection
-from rushhour.rag.filters import Comparison, Compound, Filter, admits, spelled
+from rushhour.rag.retrieval.filters import Comparison, Compound, Filter, admits, spelled
 
 KEYS = ("file", "title", "source", "heading", "page", "lang", "größe", "with space", "a.b")
 VALUES: tuple[Any, ...] = ("a.md", "Part", "en", "ü", "", "3", 0, 1, 3, 2.5, True, False)

@@ -13,7 +13,7 @@ from pydantic import HttpUrl, SecretStr
 from rushhour.assemble import System, assemble
 from rushhour.flow.call import Call
 from rushhour.rag.contract import Answer, Question
-from rushhour.rag.sources import files_from
+from rushhour.rag.documents.sources import files_from
 from rushhour.settings import ChatSettings, EmbedSettings, RedisSettings, Settings
 from rushhour.simulator import Simulator
 from rushhour.simulator.profile_files import load_profile

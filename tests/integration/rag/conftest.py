@@ -16,13 +16,13 @@ from rushhour.errors import RushhourError
 from rushhour.flow.call import Call, Lane
 from rushhour.hops.contract import Delete, Text, Upsert, Usage, Used, Vector, VectorQuery
 from rushhour.hops.embedded_vectors import EmbeddedVectors
-from rushhour.rag.backend import Backend
-from rushhour.rag.chunk import Chunking
-from rushhour.rag.ingest import Ingester
-from rushhour.rag.jobs import Jobs
-from rushhour.rag.leases import Leases
-from rushhour.rag.paid_embed import PaidEmbed
-from rushhour.rag.patience import Patience
+from rushhour.rag.chunking.chunk import Chunking
+from rushhour.rag.ingestion.backend import Backend
+from rushhour.rag.ingestion.ingest import Ingester
+from rushhour.rag.ingestion.paid_embed import PaidEmbed
+from rushhour.rag.ingestion.patience import Patience
+from rushhour.rag.jobs.jobs import Jobs
+from rushhour.rag.jobs.leases import Leases
 from rushhour.rag.receipt import Price
 
 IN_FLIGHT = 8

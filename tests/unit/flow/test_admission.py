@@ -37,6 +37,10 @@ class Line:
         """Return the wait."""
         return self.seconds
 
+    def advise(self, wait: float, cost: Cost, call: Call, now: float) -> float:
+        """Send away for just as long."""
+        return wait
+
     @contextmanager
     def promise(self, cost: Cost, call: Call) -> Iterator[None]:
         """Count it."""
@@ -47,7 +51,7 @@ class Line:
 
 async def test_who_would_come_too_late_is_refused_with_an_honest_time() -> None:
     """At one call a second, ten promised seconds are full for whoever has ten."""
-    admission = Admission(pacer(60), rng=random.Random(1))
+    admission = Admission(pacer(60))
     with ExitStack() as promised:
         for _ in range(10):
             promised.enter_context(admission.enter(ONE, Call(deadline=10.5)))
@@ -106,7 +110,7 @@ async def test_without_a_queue_everybody_is_let_in() -> None:
 async def test_a_second_queue_takes_what_the_first_cannot() -> None:
     """The promise counts where the call will go; who fits nowhere hears of the shorter wait."""
     first, second = Line(10.0), Line(1.0)
-    admission = Admission(first, second, rng=random.Random(1))
+    admission = Admission(first, second)
     call = Call(deadline=3)
     slow, quick = first.predict(ONE, call, 0.0), second.predict(ONE, call, 0.0)
 

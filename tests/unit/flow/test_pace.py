@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -111,6 +112,30 @@ async def test_a_refused_caller_who_obeys_is_served() -> None:
     await asyncio.sleep(refused.value.retry_after)
     now = asyncio.get_running_loop().time()
     assert await asked("late", Call(deadline=now + 5)) == "ok"
+
+
+async def test_a_refused_crowd_that_obeys_is_served() -> None:
+    """Two hundred who all could not be served in time come back when they were told, one after another."""
+    loop = asyncio.get_running_loop()
+    pace = Pace(MemoryQuota(Limits(60, None, burst_s=1, use=1.0)), settings=PaceSettings(gate_jitter=0.0))
+    hop, refused = stack(Scripted("ok", forever=True), pace), 0
+
+    async def patient() -> float:
+        nonlocal refused
+        for _attempt in range(2):
+            try:
+                await hop("q", Call(deadline=loop.time() + 20.0))
+            except WouldMissDeadline as cause:
+                refused += 1
+                await asyncio.sleep(cause.retry_after or 0.0)
+            else:
+                return loop.time()
+        raise AssertionError("refused twice, although the advice was obeyed")
+
+    done = await asyncio.gather(*(patient() for _ in range(220)))
+
+    assert refused == 199
+    assert max(done) <= 220 * 1.2
 
 
 async def test_the_queue_is_bounded() -> None:
@@ -262,3 +287,29 @@ async def test_another_limit_than_the_configured_one_is_not_believed() -> None:
     await asyncio.gather(*(asked(n, Call()) for n in range(3)))
 
     assert provider.asked_at[1:] == pytest.approx([0.5] * 3)
+
+
+async def test_a_timer_need_not_tell_when_it_goes_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On uvloop a timer that is due at once is a mere handle; callers who come and go meanwhile are served."""
+    loop = asyncio.get_running_loop()
+    real = loop.call_at
+
+    class Handle:
+        def __init__(self, timer: asyncio.TimerHandle) -> None:
+            self.cancel = timer.cancel
+
+    def call_at(*timer: Any, **more: Any) -> Any:
+        return real(*timer, **more) if more else Handle(real(*timer))
+
+    monkeypatch.setattr(loop, "call_at", call_at)
+    pace = Pace(MemoryQuota(Limits(600, None, burst_s=0.1)))
+    hop = stack(Scripted("ok", forever=True), pace)
+    calls = [asyncio.ensure_future(hop("q", Call())) for _ in range(20)]
+    await asyncio.sleep(0.25)
+    for leaving in calls[5::2]:
+        leaving.cancel()
+
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+
+    assert all(isinstance(outcome, asyncio.CancelledError) for outcome in outcomes[5::2])
+    assert [outcome for outcome in outcomes if outcome == "ok"] == ["ok"] * 12

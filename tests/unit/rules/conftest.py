@@ -23,7 +23,7 @@ from rushhour.flow.policies.pace import CostOf, Pace, PaceSettings, one_request
 from rushhour.flow.policies.retry import Retry, RetrySettings
 from rushhour.flow.stream import Stream
 from rushhour.hops.contract import ChatDelta, Match, Text, Usage
-from rushhour.rag.retrieve import Retriever
+from rushhour.rag.retrieval.retrieve import Retriever
 from rushhour.testing import Scripted
 
 ROOMY = Limits(requests_per_minute=60_000, burst_s=60)

@@ -20,11 +20,11 @@ from rushhour.flow.policies.pace import Pace
 from rushhour.flow.policies.reuse import LruCache, Reuse
 from rushhour.hops.contract import ChatRequest, Text
 from rushhour.hops.extractive import Extractive
-from rushhour.rag.answer import Answerer
-from rushhour.rag.answer_reuse import AnswerReuse
-from rushhour.rag.answers import KeptAnswers
+from rushhour.rag.answering.answer import Answerer
+from rushhour.rag.answering.answer_reuse import AnswerReuse
+from rushhour.rag.answering.answers import KeptAnswers
+from rushhour.rag.answering.pressure import Pressure
 from rushhour.rag.contract import Answer, Ask, Question
-from rushhour.rag.pressure import Pressure
 from rushhour.testing import Scripted
 
 Make = Callable[..., Any]

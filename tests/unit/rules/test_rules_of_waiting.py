@@ -15,9 +15,9 @@ from rushhour.flow.call import Call, Lane
 from rushhour.flow.ledger.contract import Cost
 from rushhour.flow.ledger.memory import Limits
 from rushhour.flow.policies.breaker import BreakerSettings
-from rushhour.rag.answer import Answerer
+from rushhour.rag.answering.answer import Answerer
+from rushhour.rag.answering.pressure import Pressure
 from rushhour.rag.contract import Question
-from rushhour.rag.pressure import Pressure
 from rushhour.server.failures import failure
 from rushhour.testing import Scripted
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from rushhour.errors import InvalidRequest
-from rushhour.rag.filters import Comparison
+from rushhour.rag.retrieval.filters import Comparison
 from rushhour.server.completion_request import parse
 
 

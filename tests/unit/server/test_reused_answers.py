@@ -12,8 +12,8 @@ import pytest
 from rushhour.flow.call import Call
 from rushhour.flow.stream import Stream
 from rushhour.hops.contract import Passage, Usage
-from rushhour.rag.answer_reuse import AnswerReuse
-from rushhour.rag.answers import KeptAnswers
+from rushhour.rag.answering.answer_reuse import AnswerReuse
+from rushhour.rag.answering.answers import KeptAnswers
 from rushhour.rag.contract import Answer, Delta, Piece, Question, Sources
 from rushhour.server.app import create_app
 from rushhour.server.options import ServerOptions

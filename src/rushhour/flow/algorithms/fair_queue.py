@@ -38,9 +38,6 @@ class Entry(Generic[T]):
     order: int = 0
     live: bool = True
 
-    def __lt__(self, other: Entry[T]) -> bool:
-        return (self.deadline, self.order) < (other.deadline, other.order)
-
     @property
     def charge(self) -> float:
         """What serving this moves turns on by."""
@@ -56,22 +53,22 @@ class _Turn(Generic[T]):
     start: float = 0.0
     backlog: float = 0.0
     length: int = 0
-    by_deadline: list[Entry[T]] = field(default_factory=list)
+    by_deadline: list[tuple[float, int, Entry[T]]] = field(default_factory=list)
     by_arrival: list[Entry[T]] = field(default_factory=list)
 
     def __lt__(self, other: _Turn[T]) -> bool:
         return (self.start, self.tenant) < (other.start, other.tenant)
 
     def push(self, entry: Entry[T]) -> None:
-        heapq.heappush(self.by_deadline, entry)
+        heapq.heappush(self.by_deadline, (entry.deadline, entry.order, entry))
         self.by_arrival.append(entry)
         self.backlog += entry.cost
         self.length += 1
 
     def earliest(self) -> Entry[T]:
-        while not self.by_deadline[0].live:
+        while not (entry := self.by_deadline[0][2]).live:
             heapq.heappop(self.by_deadline)
-        return self.by_deadline[0]
+        return entry
 
     def newest(self) -> Entry[T]:
         while not self.by_arrival[-1].live:
@@ -87,7 +84,7 @@ class _Turn(Generic[T]):
 
     def _sweep(self) -> None:
         self.by_arrival = [entry for entry in self.by_arrival if entry.live]
-        self.by_deadline = self.by_arrival.copy()
+        self.by_deadline = [(entry.deadline, entry.order, entry) for entry in self.by_arrival]
         heapq.heapify(self.by_deadline)
 
 
@@ -137,6 +134,8 @@ class _Lane(Generic[T]):
         """Cost that fair turns serve before the last call of `tenant`, were it to join now."""
         mine = self._turns.get(tenant)
         own = mine.backlog if mine and not newest_first else 0.0
+        if len(self._turns) == (mine is not None):  # nobody else
+            return own
         share = (own + cost) / self._weights.get(tenant, 1.0)
         return own + sum(min(turn.backlog, share * turn.weight) for turn in self._turns.values() if turn is not mine)
 
@@ -204,7 +203,8 @@ class FairQueue(Generic[T]):
 
     def peek(self) -> Entry[T] | None:
         """Return whoever is next, without serving."""
-        first, second = (lane.peek(self.newest_first) for lane in self._lanes)
+        interactive, background = self._lanes
+        first, second = interactive.peek(self.newest_first), background.peek(self.newest_first)
         if first is None or second is None:
             return first or second
         return second if self._owed >= second.charge else first
@@ -214,9 +214,13 @@ class FairQueue(Generic[T]):
         entry = self.peek()
         if entry is None:
             raise IndexError("pop from an empty queue")
+        self.serve(entry)
+        return entry
+
+    def serve(self, entry: Entry[T]) -> None:
+        """Take out whom `peek` has just returned."""
         self._settle_lanes(entry)
         self._lanes[entry.lane].serve(entry)
-        return entry
 
     def _settle_lanes(self, entry: Entry[T]) -> None:
         """Remember what the background lane is owed; a lane that does not wait saves up nothing."""

@@ -25,5 +25,7 @@ class Promises:
     def before(self, tenant: str, cost: float) -> float:
         """Return what fair turns between tenants would serve before a call of this cost that joins now."""
         mine = self._by_tenant.get(tenant, 0.0)
+        if len(self._by_tenant) == (mine > 0):  # nobody else
+            return mine
         others = (theirs for other, theirs in self._by_tenant.items() if other != tenant)
         return mine + sum(min(theirs, mine + cost) for theirs in others)

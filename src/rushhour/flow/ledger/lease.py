@@ -13,6 +13,7 @@ seconds of the limit.
 
 from __future__ import annotations
 
+import math
 from bisect import insort
 from collections import deque
 
@@ -30,6 +31,7 @@ class Lease:
         self.depth = depth
         self.grace = grace
         self._stretches: deque[tuple[float, float]] = deque()
+        self._earliest = math.inf
         self._spent_to = 0.0
         self.held = 0.0
 
@@ -46,12 +48,14 @@ class Lease:
 
     def expire(self, now: float, cost: float = 0.0) -> None:
         """Forget the places that have passed: sooner for a cost that leaves the bucket no room for being late."""
+        if self._earliest >= now:
+            return
         late = min(max(self.depth + self.grace - cost, TIMERS_S), self.grace)
         self.drop_before(now - late)
 
     def drop_before(self, place: float) -> None:
         """Forget all places before this one."""
-        if all(start >= place for start, _end in self._stretches):
+        if self._earliest >= place:
             return
         self._stretches = deque((max(start, place), end) for start, end in self._stretches if end > place)
         self._measure()
@@ -61,13 +65,14 @@ class Lease:
 
         A cost above the depth goes when the bucket is full, since waiting longer could never help it.
         """
-        left = cost - TOO_SMALL_S
-        reached = float("-inf")
+        least = cost - TOO_SMALL_S
+        left, reached = least, -math.inf
         for start, end in self._stretches:
-            reached = max(reached, min(start + max(left, 0.0), end))
-            if left <= end - start:
-                return reached - max(self.depth, cost - TOO_SMALL_S)
-            left -= end - start
+            length = end - start
+            reached = max(reached, start if left <= 0 else start + left if left < length else end)
+            if left <= length:
+                return reached - max(self.depth, least)
+            left -= length
         return None
 
     def spend(self, cost: float) -> float:
@@ -107,7 +112,12 @@ class Lease:
         return returned
 
     def _measure(self) -> None:
-        self.held = sum(end - start for start, end in self._stretches)
+        held, earliest = 0.0, math.inf
+        for start, end in self._stretches:
+            held += end - start
+            if start < earliest:
+                earliest = start
+        self.held, self._earliest = held, earliest
 
 
 def _ends(stretch: tuple[float, float]) -> float:

@@ -20,7 +20,9 @@ class Meter:
 
     def lately(self, now: float) -> float:
         """Return the faded sum: at a steady rate, what comes in `seconds`."""
-        return self._sum * math.exp(-max(now - self._at, 0.0) / self._seconds) if self._sum else 0.0
+        if now <= self._at or not self._sum:
+            return self._sum
+        return self._sum * math.exp((self._at - now) / self._seconds)
 
     def rate(self, now: float) -> float:
         """Amount a second."""
@@ -53,5 +55,7 @@ class LumpyRate:
 
     def rate(self, now: float) -> float:
         """Amount a second."""
-        silent = max(now - self._at - 2 * self._seconds, 0.0)
-        return self._rate * math.exp(-silent / self._seconds) if self._rate else 0.0
+        silent = now - self._at - 2 * self._seconds
+        if silent <= 0 or not self._rate:
+            return self._rate
+        return self._rate * math.exp(-silent / self._seconds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 from rushhour.flow.allowance import LimitHeaders
@@ -12,6 +12,8 @@ from rushhour.flow.ledger.contract import Cost, Mark, Waiters
 from rushhour.flow.ledger.lease_call import LEASE_S, LeaseCall, LeaseReply, LeaseStore
 from rushhour.flow.ledger.limits import Limits
 from rushhour.flow.ledger.shared_dimension import SharedDimension
+
+_NOTHING = Cost(0.0, 0.0)
 
 
 class RedisQuota:
@@ -26,13 +28,16 @@ class RedisQuota:
         self._store = store
         self._dimensions = tuple(_dimensions(limits))
         self._waiters: Waiters | None = None
-        self._taken = Cost(0.0, 0.0)
+        self._requests_taken = self._tokens_taken = 0.0
         self._learned_at = -math.inf
-        self._head = Cost(0.0, 0.0)
+        self._head = _NOTHING
         self._wanted_at = -math.inf
         self._closed_until = -math.inf
         self._untold_close = False
         self._wanting = 1
+        self._factors: Sequence[float] = ()
+        self._request_s = self._token_s = 0.0
+        self._factors_at = math.nan
         self._lost_at: float | None = None
         self._reachable = True
         self._reply: asyncio.Future[LeaseReply] | None = None
@@ -50,8 +55,8 @@ class RedisQuota:
     def wait(self, cost: Cost, now: float) -> float:
         """Seconds until every dimension admits its part; while a lease is on its way, until it must be there."""
         ready = now
-        for dimension, units in self._parts(cost):
-            when = dimension.ready(units, now)
+        for dimension in self._dimensions:
+            when = dimension.ready(dimension.units_of(cost), now)
             if when is None:
                 self._want(cost, now)
                 return self._patience(now)
@@ -64,26 +69,28 @@ class RedisQuota:
 
     def take(self, cost: Cost, now: float) -> None:
         """Debit both dimensions, and ask for more if this lease runs out soon."""
-        self._taken = Cost(self._taken.requests + cost.requests, self._taken.tokens + cost.tokens)
-        self._head, self._wanted_at = Cost(0.0, 0.0), now
+        self._requests_taken += cost.requests
+        self._tokens_taken += cost.tokens
+        self._head, self._wanted_at = _NOTHING, now
         backlog = self._backlog(now)
         asks = False
-        for dimension, units in self._parts(cost):
-            dimension.take(units, now)
+        for dimension in self._dimensions:
+            dimension.take(dimension.units_of(cost), now)
             asks |= dimension.runs_out(backlog, now)
         if asks:
             self._ask()
 
     def give_back(self, cost: Cost) -> None:
         """Credit both dimensions."""
-        self._taken = Cost(self._taken.requests - cost.requests, self._taken.tokens - cost.tokens)
-        for dimension, units in self._parts(cost):
-            dimension.give_back(units)
+        self._requests_taken -= cost.requests
+        self._tokens_taken -= cost.tokens
+        for dimension in self._dimensions:
+            dimension.give_back(dimension.units_of(cost))
         self._tidy_later()
 
     def mark(self, now: float) -> Mark:
         """Return what this replica has taken by now."""
-        return Mark(now, self._taken.requests, self._taken.tokens)
+        return Mark(now, self._requests_taken, self._tokens_taken)
 
     def succeeded(self, since: Mark, now: float) -> None:
         """Learn nothing: the limits are known."""
@@ -108,21 +115,27 @@ class RedisQuota:
         if since.at < self._learned_at:
             return
         self._learned_at = since.at
-        sent = Cost(self._taken.requests - since.requests, self._taken.tokens - since.tokens)
-        told = {"requests": seen.requests, "tokens": seen.tokens}
-        for dimension, units in self._parts(sent):
-            dimension.told(told[dimension.name], units, since.at, now)
+        for dimension in self._dimensions:
+            if dimension.name == "requests":
+                dimension.told(seen.requests, self._requests_taken - since.requests, since.at, now)
+            else:
+                dimension.told(seen.tokens, self._tokens_taken - since.tokens, since.at, now)
 
     def price(self, cost: Cost) -> float:
         """Seconds of the limit, by the scarcest dimension, times how many share it at the moment."""
-        if not self._dimensions:
-            return 0.0
         now = asyncio.get_running_loop().time()
-        return max(units / dim.rate * dim.factor(self._wanting, now) for dim, units in self._parts(cost))
+        if now != self._factors_at:
+            self._look_round(now)
+        return max(cost.requests * self._request_s, cost.tokens * self._token_s)
 
     def credit(self, now: float) -> float:
         """Return the smallest credit of both dimensions: what is held here and left in the shared bucket."""
-        return min((dimension.credit(self._wanting, now) for dimension in self._dimensions), default=math.inf)
+        if now != self._factors_at:
+            self._look_round(now)
+        least = math.inf
+        for dimension, factor in zip(self._dimensions, self._factors, strict=True):
+            least = min(least, dimension.credit(factor, now))
+        return least
 
     def lost(self, now: float) -> None:
         """Redis is out of reach: go on with limit / replicas, at once."""
@@ -132,6 +145,7 @@ class RedisQuota:
             self._lost_at = now if since is None else since
         for dimension in self._dimensions:
             dimension.alone(self._store.living(), max(now, self._closed_until), now)
+        self._factors_at = math.nan
         self._serve()
 
     def back(self) -> None:
@@ -157,7 +171,7 @@ class RedisQuota:
         now = asyncio.get_running_loop().time()
         for dimension in self._dimensions:
             dimension.surplus(0.0, now)
-        self._head, self._wanted_at = Cost(0.0, 0.0), -math.inf
+        self._head, self._wanted_at = _NOTHING, -math.inf
         if any(dimension.returns() for dimension in self._dimensions):
             self._exchange(self._call(now, wants=False), now)
         if self._reply is not None:
@@ -197,8 +211,8 @@ class RedisQuota:
     def _call(self, now: float, *, wants: bool) -> LeaseCall:
         backlog = self._backlog(now)
         wanted = wants and (backlog > 0 or now - self._wanted_at < LEASE_S)
-        head = self._head if wanted else Cost(0.0, 0.0)
-        asks = tuple(dim.ask(units, backlog, now, wants=wanted) for dim, units in self._parts(head))
+        head = self._head if wanted else _NOTHING
+        asks = tuple(dim.ask(dim.units_of(head), backlog, now, wants=wanted) for dim in self._dimensions)
         lost_s = 0.0 if self._lost_at is None else max(now - self._lost_at, 1e-6)
         closed_s = max(self._closed_until - now, 0.0) if self._untold_close else 0.0
         self._untold_close = False
@@ -216,6 +230,7 @@ class RedisQuota:
             self._lost_at = None
         for dimension, ask, grant in zip(self._dimensions, call.asks, reply.grants, strict=True):
             dimension.granted(ask, grant, at)
+        self._factors_at = math.nan
         self._heed(at + reply.closed_s if reply.closed_s > 0 else -math.inf)
         self._tidy_later()
         self._serve()
@@ -249,8 +264,9 @@ class RedisQuota:
         now = asyncio.get_running_loop().time()
         backlog = self._backlog(now)
         quiet = backlog <= 0 and now - self._wanted_at >= LEASE_S
-        for dimension, units in self._parts(self._head):
-            dimension.surplus(0.0 if quiet else max(units / dimension.rate, dimension.soon(backlog, now)), now)
+        for dimension in self._dimensions:
+            head = dimension.units_of(self._head) / dimension.rate
+            dimension.surplus(0.0 if quiet else max(head, dimension.soon(backlog, now)), now)
         if any(dimension.returns() for dimension in self._dimensions):
             self._ask()
         self._tidy_later()
@@ -260,10 +276,19 @@ class RedisQuota:
         waiting = self._waiters.backlog() if self._waiters else 0.0
         if waiting <= 0 or not self._dimensions:
             return 0.0
-        return waiting / max(dimension.factor(self._wanting, now) for dimension in self._dimensions)
+        if now != self._factors_at:
+            self._look_round(now)
+        return waiting / max(self._factors)
 
-    def _parts(self, cost: Cost) -> Iterable[tuple[SharedDimension, float]]:
-        return [(dimension, getattr(cost, dimension.name)) for dimension in self._dimensions]
+    def _look_round(self, now: float) -> None:
+        """See what others leave of each dimension; a call at the door asks for prices many times in one instant."""
+        self._factors = [dimension.factor(self._wanting, now) for dimension in self._dimensions]
+        self._factors_at = now
+        for dimension, factor in zip(self._dimensions, self._factors, strict=True):
+            if dimension.name == "requests":
+                self._request_s = factor / dimension.rate
+            else:
+                self._token_s = factor / dimension.rate
 
     def _cancel_timers(self) -> None:
         for timer in (self._due, self._tidying):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from operator import attrgetter
+
 from rushhour.flow.algorithms.gcra import Gcra
 from rushhour.flow.allowance import Allowance
+from rushhour.flow.ledger.contract import Cost
 from rushhour.flow.ledger.lease import TIMERS_S, Lease
 from rushhour.flow.ledger.lease_call import LEASE_S, Ask, Grant
 from rushhour.flow.ledger.meter import LumpyRate, Meter
@@ -28,6 +32,7 @@ class SharedDimension:
 
     def __init__(self, name: str, rate: float, burst_s: float, limit: float) -> None:
         self.name = name
+        self.units_of: Callable[[Cost], float] = attrgetter(name)
         self.rate = rate
         self._limit = limit
         grace = min(max(burst_s / 4, TIMERS_S), LEASE_S)
@@ -171,9 +176,9 @@ class SharedDimension:
             return self.rate / self._alone.rate
         return 1 / max(1 - self._others.rate(now), 1 / replicas)
 
-    def credit(self, replicas: int, now: float) -> float:
-        """Seconds' worth that could be spent at once, in the same seconds as prices."""
+    def credit(self, factor: float, now: float) -> float:
+        """Seconds' worth that could be spent at once, in the same seconds as prices; `factor` is what it tells now."""
         if self._alone:
             return self._alone.available(now) / self._alone.rate
         tat = now if self._tat is None else self._tat + self._others.rate(now) * (now - self._seen_at)
-        return self.depth - max(0.0, tat - now) + self.lease.held * self.factor(replicas, now)
+        return self.depth - max(0.0, tat - now) + self.lease.held * factor

@@ -163,17 +163,17 @@ class Breaker:
             self._open(now, str(cause), attempt.call)
             self._penniless = True
         elif cause.may_pass:
-            self._count(attempt, now, failed=True, why=str(cause))
+            self._count(attempt, now, "no reply for {:.1f} s", cause)
         else:  # it refuses this request, so it is alive
             self._answered(attempt, now)
 
     def _left(self, attempt: _Attempt, now: float) -> None:
         """Whoever lost patience after a short time says nothing of the upstream."""
         if now - attempt.begun > self._settings.slow_s:
-            self._count(attempt, now, failed=False, why=f"no reply for {now - attempt.begun:.1f} s")
+            self._count(attempt, now, "no reply for {:.1f} s")
 
     def _answered(self, attempt: _Attempt, now: float) -> None:
-        self._count(attempt, now, failed=False, why=f"{now - attempt.begun:.1f} s for a reply")
+        self._count(attempt, now, "{:.1f} s for a reply")
 
     def _ended(self, attempt: _Attempt, error: BaseException | None) -> None:
         """Count a stream that broke off as a failure, and no longer as an answer."""
@@ -184,19 +184,25 @@ class Breaker:
             attempt.counted = None
         self._failed(attempt, error, asyncio.get_running_loop().time())
 
-    def _count(self, attempt: _Attempt, now: float, *, failed: bool, why: str) -> None:
-        """Let an outcome change the state, unless the circuit has opened since the call left."""
+    def _count(self, attempt: _Attempt, now: float, took: str, cause: RushhourError | None = None) -> None:
+        """Let an outcome change the state, unless the circuit has opened since the call left.
+
+        `took` tells how long it was, and is written out only where that is why the circuit opens.
+        """
         if attempt.openings != self._openings:
             return
-        attempt.slow = now - attempt.begun > self._settings.slow_s
-        if self._state is _State.PROBING:
-            if failed or attempt.slow:
-                self._open(now, why, attempt.call)
-                return
-            self._close(now, attempt.call)
-        attempt.counted = self._window.record(now, failed=failed, slow=attempt.slow)
+        failed, seconds = cause is not None, now - attempt.begun
+        attempt.slow = seconds > self._settings.slow_s
         if not failed and not attempt.slow:
+            if self._state is _State.PROBING:
+                self._close(now, attempt.call)
+            attempt.counted = self._window.record(now, failed=False, slow=False)
             return
+        why = str(cause) if failed else took.format(seconds)
+        if self._state is _State.PROBING:
+            self._open(now, why, attempt.call)
+            return
+        attempt.counted = self._window.record(now, failed=failed, slow=attempt.slow)
         calls, failure_rate, slow_rate = self._window.rates(now)
         limits = self._settings
         unwell = failure_rate >= limits.failure_rate or slow_rate >= limits.slow_rate

@@ -21,6 +21,7 @@ from rushhour.errors import CircuitOpen, DeadlineExceeded, QueueFull, Throttled,
 from rushhour.flow.algorithms.fair_queue import Entry, FairQueue
 from rushhour.flow.algorithms.promises import Promises
 from rushhour.flow.algorithms.recent import Recent
+from rushhour.flow.algorithms.returns import Returns
 from rushhour.flow.algorithms.standing import StandingQueue
 from rushhour.flow.allowance import LimitsSeen
 from rushhour.flow.call import Call, Event, Hop
@@ -33,6 +34,8 @@ CAUTION = 1.25
 """A call that has to wait is let in if this much of the upstream's usual time would be left to it."""
 LONGEST_GATE_S = 7 * 86_400.0
 """A longer wait than this is a mistake of the sender's, not advice."""
+JITTER = 1.1
+"""Whoever is told to come back is told up to this many times the time: those who were refused at once return apart."""
 HOPELESS = 0.5
 """With less time left than this part of what the upstream usually takes, a call would be paid for in vain."""
 TICK_S = 0.001
@@ -111,10 +114,12 @@ class Pace:
         self._random = rng or random.Random()
         self._room = room
         self._promises = Promises()
+        self._returns = Returns()
         self._standing = StandingQueue()
         self._upstream = Recent()
         self._gate = -math.inf
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_due = math.inf
         self._wants_room = False
         quota.attach(self)
         if room:
@@ -165,13 +170,19 @@ class Pace:
 
     def predict(self, cost: Cost, call: Call, now: float) -> float:
         """Seconds a call of this cost would wait, were it to join now: what the doors tell before anything is spent."""
-        own = self._price(cost)
-        return self._wait_after(self._promises.before(call.tenant, own), cost, call, now)
+        price = self._quota.price(cost)
+        own = self._busy(price)
+        return self._wait_after(self._promises.before(call.tenant, own), price, own, call, now)
+
+    def advise(self, wait: float, cost: Cost, call: Call, now: float) -> float:
+        """Seconds after which a call that is refused for its `wait` should come back, behind those told so before."""
+        busy = self._busy(self._quota.price(cost))
+        return self._returns.after(wait, call.tenant, busy, now) * self._random.uniform(1.0, JITTER)
 
     @contextmanager
     def promise(self, cost: Cost, call: Call) -> Iterator[None]:
         """Count a call that will join soon in what others are told; leave when it joins."""
-        own = self._price(cost)
+        own = self._busy(self._quota.price(cost))
         self._promises.make(call.tenant, own)
         try:
             yield
@@ -187,16 +198,17 @@ class Pace:
         self._quota.take(cost, now)
         return True
 
-    def _wait_after(self, promised: float, cost: Cost, call: Call, now: float) -> float:
-        ahead = promised + self._queue.ahead_of(call.tenant, self._price(cost), call.lane)
-        wait = ahead + self._quota.price(cost) - self._quota.credit(max(now, self._gate))
+    def _wait_after(self, promised: float, price: float, busy: float, call: Call, now: float) -> float:
+        """Return what a call waits that is priced so, keeps the hop busy for so long, and goes after the promised."""
+        ahead = promised + self._queue.ahead_of(call.tenant, busy, call.lane)
+        wait = ahead + price - self._quota.credit(max(now, self._gate))
         if self._room and (self._queue or not self._room.free()):
             wait = max(wait, ahead + self._room.pace())
         return max(0.0, self._gate - now) + max(0.0, wait)
 
-    def _price(self, cost: Cost) -> float:
-        """Seconds that the hop is busy with a call of this cost, by whatever is scarcest."""
-        return max(self._quota.price(cost), self._room.pace() if self._room else 0.0)
+    def _busy(self, price: float) -> float:
+        """Seconds that the hop is busy with a call of this price, by whatever is scarcest."""
+        return max(price, self._room.pace()) if self._room else price
 
     async def _turn(self, request: Any, call: Call) -> Cost:
         """Wait for a turn; return what was taken for it."""
@@ -230,21 +242,24 @@ class Pace:
             self._room.reserve()
 
     def _join(self, request: Any, cost: Cost, call: Call, now: float) -> Entry[_Waiting]:
-        eta = self._wait_after(0.0, cost, call, now)  # whoever joins goes before those who are only promised
-        advice = eta * self._random.uniform(1.0, 1.1)
+        price = self._quota.price(cost)
+        busy = self._busy(price)
+        eta = self._wait_after(0.0, price, busy, call, now)  # whoever joins goes before those who are only promised
         if len(self._queue) >= self._settings.max_waiting:
+            advice = self.advise(eta, cost, call, now)
             raise QueueFull(
                 f"{len(self._queue)} calls already wait for {call.hop or 'this hop'}; come back in {advice:.1f} s.",
                 retry_after=advice,
             )
         if now + eta + (CAUTION * self._upstream.value if eta else 0.0) > call.deadline:
+            advice = self.advise(eta, cost, call, now)
             raise WouldMissDeadline(
                 f"The wait for {call.hop or 'this hop'} is about {eta:.1f} s and the request's deadline is in "
                 f"{call.deadline - now:.1f} s; come back in {advice:.1f} s or allow a longer timeout.",
                 retry_after=advice,
             )
         waiting = _Waiting(request, cost, asyncio.get_running_loop().create_future())
-        entry = Entry(waiting, call.tenant, call.deadline, self._price(cost), call.lane)
+        entry = Entry(waiting, call.tenant, call.deadline, busy, call.lane)
         call.emit(Queued(call.hop, len(self._queue), eta))
         self._queue.push(entry)
         return entry
@@ -285,18 +300,22 @@ class Pace:
             self._admit(waiting.cost, now)
             self._standing.note(now, late=entry.deadline - now < self._upstream.value)
             waiting.taken = waiting.cost
-            self._queue.pop()
+            self._queue.serve(entry)
             waiting.go.set_result(None)
 
     def _look_again(self, due: float) -> None:
-        """Set the timer, unless it goes off before: one look too many costs less than setting it each time."""
+        """Set the timer, unless it goes off before: one look too many costs less than setting it each time.
+
+        When it goes off we remember ourselves: of a timer that is due at once, uvloop makes a handle that cannot tell.
+        """
         if math.isinf(due):
             self._wants_room = True
             return
         if self._timer:
-            if self._timer.when() <= due:
+            if self._timer_due <= due:
                 return
             self._timer.cancel()
+        self._timer_due = due
         self._timer = asyncio.get_running_loop().call_at(due, self._wake)
 
     def _wake(self) -> None:

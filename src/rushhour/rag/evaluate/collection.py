@@ -8,11 +8,11 @@ from typing import Final
 
 from rushhour.errors import DocumentError
 from rushhour.flow.call import Call
+from rushhour.rag.documents.sources import Loaded, Source
 from rushhour.rag.evaluate.dataset import Dataset, Text
-from rushhour.rag.ingest import Ingester
-from rushhour.rag.ingest_report import Summary
-from rushhour.rag.ingest_run import OnProgress
-from rushhour.rag.sources import Loaded, Source
+from rushhour.rag.ingestion.ingest import Ingester
+from rushhour.rag.ingestion.ingest_report import Summary
+from rushhour.rag.ingestion.ingest_run import OnProgress
 
 ROOT: Final = "dataset"
 """What all of its files belong to, so that those that left the data set leave the collection."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from rushhour.errors import InvalidRequest
-from rushhour.rag.fuse import FUSIONS
+from rushhour.rag.retrieval.fuse import FUSIONS
 
 RERANK: Final = "+rerank"
 USUAL: Final = "dense,lexical,rrf,fusion"

@@ -1,0 +1,29 @@
+"""When those who are refused should come back: one after another, not all at the moment when the queue has drained."""
+
+from __future__ import annotations
+
+import math
+
+LONGEST_S = 3_600.0
+"""Nobody is sent away for longer than the queue's wait and this: many of those who were refused will never return."""
+
+
+class Returns:
+    """A timetable of returns: each who is refused is told the place after the one before, at the pace of the limit.
+
+    Tenants have timetables of their own, so whoever floods is sent behind himself; they run side by side, each at its
+    share of the pace.
+    """
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+
+    def after(self, wait: float, tenant: str, price: float, now: float) -> float:
+        """Return in how many seconds to come back: `wait` or later; a call keeps the hop busy for `price` seconds."""
+        self._until = {name: until for name, until in self._until.items() if until > now}
+        drained = now + wait
+        booked = self._until.get(tenant, -math.inf)
+        at = min(max(drained, booked), drained + LONGEST_S)
+        sharing = len(self._until) + (tenant not in self._until)
+        self._until[tenant] = at + price * sharing
+        return at - now

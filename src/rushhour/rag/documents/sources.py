@@ -1,0 +1,194 @@
+"""Where documents come from: files, folders, archives, standard input, and the manual that every Python carries."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from rushhour.errors import SettingsError, UnreadableDocument, UnsupportedFormat
+from rushhour.rag.documents.archive import is_archive, members_of
+from rushhour.rag.documents.ignore import Ignored
+from rushhour.rag.parse import MAX_BYTES, PACKED, format_of
+
+_HEAD: Final = 8_192
+_WIDE: Final = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+"""How texts of two or four bytes a character begin, which are full of zero bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A document's bytes, and the format they are said to be in: a key of `PARSERS`."""
+
+    content: bytes
+    form: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A document to be ingested: `load` reads its bytes when its turn comes, in a thread.
+
+    `name` identifies it in its collection; `origin` is shown as the source of what it is cited for; an empty `title`
+    leaves it to the document. `asked_for` is False for what was merely found in a folder: then an unsupported format
+    is passed over rather than a failure. With `fetch`, which runs on the loop and tells the format, `load` is unused.
+    `root` names the folder or archive that it was found in, as `root_of` does; a `hole` stands for what could not be
+    listed there, so nothing can be said to be missing.
+    """
+
+    name: str
+    load: Callable[[], bytes]
+    origin: str
+    title: str = ""
+    asked_for: bool = True
+    fetch: Callable[[], Awaitable[Loaded]] | None = None
+    root: str = ""
+    hole: bool = False
+
+
+MANUAL: Final = "python-manual"
+"""The root of the manual's topics."""
+
+
+def root_of(path: Path) -> str:
+    """Name the folder or archive whose files come and go as it is ingested again; "" for a file by itself."""
+    if path.is_dir():
+        return f"folder:{_printable(str(path.resolve()))}"
+    return f"archive:{_printable(str(path.resolve()))}" if is_archive(path.name) and path.is_file() else ""
+
+
+def files_from(paths: Iterable[Path], ignore: Iterable[str] = ()) -> Iterator[Source]:
+    """Walk files, folders and zip archives, in order, passing over what `ignore` (see `Ignored`) names inside them.
+
+    A file in a folder is named by its path inside that folder, one given by itself by its own name, a member of an
+    archive by the archive's name and its path in it: so the names are the same from wherever, and however often, it
+    is ingested. What cannot be read fails when it is loaded.
+    """
+    ignored = Ignored(ignore)
+    for path in paths:
+        root = root_of(path)
+        found = _walk(path, ignored) if path.is_dir() else _file(path, path.name, ignored)
+        yield from (replace(source, root=root) for source in found)
+
+
+def piped(name: str, stream: BinaryIO, ignore: Iterable[str] = ()) -> Iterator[Source]:
+    """Yield what a stream (standard input) holds, under a name whose ending says its format; it may be an archive."""
+    if is_archive(name):
+        whole = partial(_whole, name, stream)
+        yield from _archive(name, _once(whole), Ignored(ignore))
+    else:
+        yield Source(name, partial(_whole, name, stream), name)
+
+
+def spooled(name: str, path: Path, ignore: Iterable[str] = ()) -> Iterator[Source]:
+    """Yield what a file holds that standard input was copied to, under a name as for `piped`."""
+    yield from _file(path, name, Ignored(ignore))
+
+
+def python_manual() -> Iterator[Source]:
+    """Yield the topics of Python's language reference, as `pydoc_data.topics` carries them.
+
+    Raises SettingsError where a distribution has left it out.
+    """
+    try:
+        from pydoc_data.topics import topics
+    except ImportError as cause:
+        raise SettingsError(
+            "This Python carries no language reference (pydoc_data.topics is missing). "
+            "Use a Python from python.org, or ingest files of your own."
+        ) from cause
+    for topic, text in sorted(topics.items()):
+        if text.strip():
+            title = text.strip().split("\n", 1)[0].strip()
+            yield Source(f"{topic}.txt", partial(str.encode, text), f"python:{topic}", title, root=MANUAL)
+
+
+def _walk(folder: Path, ignored: Ignored) -> Iterator[Source]:
+    unreadable: list[OSError] = []
+    top = folder.resolve()
+    for parent, folders, files in os.walk(folder, onerror=unreadable.append):
+        inside = Path(parent).relative_to(folder)
+        folders[:] = sorted(name for name in folders if not ignored((inside / name).as_posix(), folder=True))
+        for name in sorted(files):
+            path = (inside / name).as_posix()
+            if ignored(path):
+                continue
+            file = Path(parent, name)
+            if file.is_symlink() and not file.resolve().is_relative_to(top):
+                yield Source(_printable(path), partial(_outside, path), _printable(path), asked_for=False)
+            else:
+                yield from _file(file, path, ignored, asked_for=False)
+    for cause in unreadable:
+        yield Source(_printable(str(cause.filename)), partial(_fail, cause), str(cause.filename), hole=True)
+
+
+def _file(path: Path, name: str, ignored: Ignored, *, asked_for: bool = True) -> Iterator[Source]:
+    name = _printable(name)
+    if is_archive(name) and path.is_file():
+        yield from _archive(name, partial(_opened, path), ignored)
+    else:
+        yield Source(name, partial(_read, path, name, asked_for=asked_for), name, asked_for=asked_for)
+
+
+def _archive(name: str, opened: Callable[[], BinaryIO], ignored: Ignored) -> Iterator[Source]:
+    for member, load in members_of(name, opened, ignored):
+        shown = _printable(member)
+        found = member != name  # the name alone is an archive that cannot be read
+        content = partial(_checked, shown, load) if found else load
+        yield Source(shown, content, shown, asked_for=not found, hole=not found)
+
+
+def _read(path: Path, name: str, *, asked_for: bool) -> bytes:
+    if path.exists() and not path.is_file():
+        raise UnreadableDocument(f"{path} is no regular file.")
+    with path.open("rb") as file:
+        content = _whole(name, file)
+    return content if asked_for else _checked(name, lambda: content)
+
+
+def _whole(name: str, stream: BinaryIO) -> bytes:
+    content = stream.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise UnreadableDocument(f"{name} is larger than the {MAX_BYTES >> 20} MB that are read. Split it.")
+    return content
+
+
+def _checked(name: str, load: Callable[[], bytes]) -> bytes:
+    """Pass over what only looks like a text by its name; who asked for it by name is told that it is broken."""
+    content = load()
+    if format_of(name) not in PACKED and b"\0" in content[:_HEAD] and not content.startswith(_WIDE):
+        raise UnsupportedFormat(f"{name} is binary, although its name says that it is text.")
+    return content
+
+
+def _opened(path: Path) -> BinaryIO:
+    return path.open("rb")
+
+
+def _once(load: Callable[[], bytes]) -> Callable[[], BinaryIO]:
+    """Read a stream when it is first needed, and keep it: it cannot be read twice."""
+    kept: list[bytes] = []
+
+    def opened() -> BinaryIO:
+        if not kept:
+            kept.append(load())
+        return io.BytesIO(kept[0])
+
+    return opened
+
+
+def _outside(name: str) -> bytes:
+    """Refuse it: a folder from elsewhere may link to one's own secrets."""
+    raise UnsupportedFormat(f"{name} is a link that leads out of its folder. Name the file itself to ingest it.")
+
+
+def _fail(cause: OSError) -> bytes:
+    raise cause
+
+
+def _printable(name: str) -> str:
+    """File names are bytes; those that are no UTF-8 cannot be stored as text."""
+    return os.fsencode(name).decode("utf-8", "replace")

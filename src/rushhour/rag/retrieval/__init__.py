@@ -1,0 +1,1 @@
+"""From a question to passages: both sides, fused, filtered, reranked, packed."""

@@ -1,0 +1,346 @@
+"""Jobs: recorded, resumed where they were, retried; dry runs, rebuilding and dropping of collections."""
+
+import asyncio
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rushhour.catalog.contract import File
+from rushhour.catalog.job_contract import FileState, JobState
+from rushhour.clock import unix_now
+from rushhour.errors import InvalidRequest, QuotaExhausted, Rejected, Unavailable, UnknownCollection
+from rushhour.flow.call import Call
+from rushhour.hops.contract import Delete, Record, Upsert
+from rushhour.rag.chunking.chunk import Chunking
+from rushhour.rag.documents.asked import Asked
+from rushhour.rag.documents.sources import MANUAL
+from rushhour.rag.ingestion.backend import COLLECTION
+from rushhour.rag.ingestion.ingest_report import Outcome
+from rushhour.rag.jobs.prune import prune
+
+MONTH_S = 31 * 86_400
+
+
+def report(subject: str) -> str:
+    """Write a document whose title is its own, not its file's."""
+    told = (f"## Part {n}\n\n" + f"The {subject} does thing {n} well. " * 4 for n in range(3))
+    return "\n\n".join([f"# All about the {subject}", *told])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Give a folder of twelve documents."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for n in range(12):
+        (folder / f"{n:02}.md").write_text(report(f"walrus {n}"))
+    return folder
+
+
+@pytest.fixture
+def asked(folder: Path) -> Asked:
+    """Ask for that folder."""
+    return Asked((str(folder),))
+
+
+async def interrupt(house: Any, asked: Asked) -> str:
+    """Begin an ingestion and stop it in the middle; return its job."""
+    house.provider.hold = asyncio.Event()
+    ingesting = asyncio.create_task(house.jobs().ingest("docs", asked, Call()))
+    await house.provider.full.wait()
+    ingesting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await ingesting
+    house.provider.hold = None
+    (job,) = await house.catalog.jobs("docs")
+    return str(job.id)
+
+
+async def test_a_job_is_recorded_with_its_files_and_what_it_cost(house: Any, asked: Asked) -> None:
+    """What is asked, how it stands, and every file; the id is short enough to type."""
+    summary = await house.jobs().ingest("docs", asked, Call())
+
+    (job,) = await house.jobs().jobs()
+    assert (job.id, job.collection, job.state, summary.resumed) == (summary.job, "docs", JobState.DONE, False)
+    assert (job.files, job.done, job.chunks, job.embedded) == (12, 12, summary.chunks, summary.embedded)
+    assert (job.tokens, job.cost_usd) == (summary.tokens, pytest.approx(summary.cost_usd))
+    assert job.ended >= job.began >= job.created > 1_600_000_000
+    assert len(job.id) == 6
+    assert job.id.isalnum()
+    assert Asked.from_json(job.asked) == asked
+    files = await house.jobs().files(job.id)
+    assert [file.name for file in files] == [f"{n:02}.md" for n in range(12)]
+    assert {(file.state, file.outcome, file.attempts) for file in files} == {(FileState.DONE, Outcome.NEW, 1)}
+
+
+async def test_an_interrupted_job_is_resumed_by_asking_the_same_again(house: Any, asked: Asked) -> None:
+    """It is the same job, and nothing that was answered is embedded again."""
+    job = await interrupt(house, asked)
+    assert (await house.jobs().job(job)).state is JobState.INTERRUPTED
+    lost = house.provider.asked.copy()
+
+    summary = await house.jobs().ingest("docs", asked, Call())
+
+    assert (summary.job, summary.resumed, summary.files) == (job, True, 12)
+    assert [one.state for one in await house.jobs().jobs()] == [JobState.DONE]
+    assert all(times == 1 + (text in lost) for text, times in house.provider.asked.items())
+    await house.visible()
+
+
+async def test_a_job_is_resumed_by_its_id(house: Any, asked: Asked, folder: Path) -> None:
+    """Files that came or changed meanwhile are taken as they are now."""
+    job = await interrupt(house, asked)
+    (folder / "03.md").write_text(report("otter"))
+    (folder / "04.md").unlink()
+
+    summary = await house.jobs().run(job, Call())
+
+    assert (summary.job, summary.resumed, summary.new) == (job, True, 11)
+    assert (await house.jobs().job(job)).files == 11
+    assert len(await house.catalog.lexical("docs", "otter", 5)) > 0
+
+
+async def test_what_was_done_before_keeps_its_outcome(house: Any, asked: Asked) -> None:
+    """A resumed job tells of the whole job, not of its last run; counts of embeddings too."""
+    failing = "walrus 11 does thing 2"
+    house.provider.fail = lambda text: QuotaExhausted("No money.") if failing in text else None
+    first = await house.jobs().ingest("docs", asked, Call())
+    assert first.given_up == "No money."
+    (job,) = await house.jobs().jobs()
+    assert (job.state, job.reason) == (JobState.FAILED, "No money.")
+    house.provider.fail = lambda _text: None
+
+    second = await house.jobs().ingest("docs", asked, Call())
+
+    assert (second.job, second.resumed, second.new, second.complete) == (first.job, True, 12, True)
+    assert second.chunks == len(await house.visible())
+    assert {text for text, times in house.provider.asked.items() if times > 1 and failing not in text} == set()
+
+
+async def test_a_job_that_lives_is_not_resumed_by_another(house: Any, asked: Asked) -> None:
+    """Who asks by id is told; who asks for the same gets a job of his own, and both are right."""
+    house.provider.hold = asyncio.Event()
+    ingesting = asyncio.create_task(house.jobs().ingest("docs", asked, Call()))
+    await house.provider.full.wait()
+    (job,) = await house.jobs().jobs()
+    assert job.state is JobState.RUNNING
+    with pytest.raises(InvalidRequest, match=f"The job {job.id} is being run by another process"):
+        await house.jobs().run(job.id, Call())
+    other = asyncio.create_task(house.jobs().ingest("docs", asked, Call()))
+    house.provider.hold.set()
+
+    first, second = await ingesting, await other
+
+    assert first.job != second.job
+    assert first.new + second.new == 12
+    assert max(house.provider.asked.values()) == 1
+    await house.visible()
+
+
+async def test_a_dead_process_leaves_an_interrupted_job(house: Any, asked: Asked) -> None:
+    """No heartbeat: the lease is gone with its process, whatever the record says."""
+    job = await house.jobs().create("docs", asked)
+    await house.catalog.set_job(job.id, JobState.RUNNING)
+
+    assert (await house.jobs().job(job.id)).state is JobState.INTERRUPTED
+    assert (await house.jobs().ingest("docs", asked, Call())).job == job.id
+
+
+async def test_parked_files_stay_parked_until_they_are_retried(house: Any, asked: Asked) -> None:
+    """With their reasons and attempts; a retry takes only them."""
+    house.provider.fail = lambda text: (
+        Unavailable("Down.") if "walrus 3 " in text else Rejected("Rude.") if "walrus 4 " in text else None
+    )
+    summary = await house.jobs().ingest("docs", asked, Call())
+    jobs = house.jobs()
+    parked = await jobs.files(summary.job, FileState.PARKED)
+    assert [(one.name, one.reason, one.attempts) for one in parked] == [("03.md", "Down.", 3), ("04.md", "Rude.", 1)]
+    assert (await jobs.job(summary.job)).parked == 2
+    house.provider.fail = lambda text: Rejected("Rude.") if "walrus 4 " in text else None
+
+    again = await jobs.retry(summary.job, Call())
+
+    assert (again.new, again.job, [one.name for one in again.failed]) == (1, summary.job, ["04.md"])
+    job = await jobs.job(summary.job)
+    assert (job.state, job.done, job.parked) == (JobState.DONE, 11, 1)
+    house.provider.fail = lambda _text: None
+    await jobs.retry(summary.job, Call())
+    with pytest.raises(InvalidRequest, match="has no parked files"):
+        await jobs.retry(summary.job, Call())
+    await house.visible()
+
+
+async def test_a_resumed_job_leaves_parked_files_alone(house: Any, asked: Asked) -> None:
+    """They have had their attempts; the summary still names them."""
+    house.provider.fail = lambda text: (
+        Rejected("Rude.") if "walrus 0 " in text else QuotaExhausted("No money.") if "walrus 11 " in text else None
+    )
+    first = await house.jobs().ingest("docs", asked, Call())
+    house.provider.fail = lambda _text: None
+
+    second = await house.jobs().run(first.job, Call())
+
+    assert [(one.name, one.reason) for one in second.failed] == [("00.md", "Rude.")]
+    assert second.new == 11
+
+
+async def test_jobs_that_cannot_be_run_are_refused(house: Any, asked: Asked) -> None:
+    """One that is not there, and one that is done."""
+    summary = await house.jobs().ingest("docs", asked, Call())
+
+    with pytest.raises(InvalidRequest, match="There is no job 'nope'"):
+        await house.jobs().run("nope", Call())
+    with pytest.raises(InvalidRequest, match="is done"):
+        await house.jobs().run(summary.job, Call())
+
+
+async def test_standard_input_outlives_its_process(house: Any, tmp_path: Path) -> None:
+    """It is kept until its job is done, and then it is not."""
+    asked = Asked(("-",), name="notes.md")
+    content = report("heron").encode()
+    house.provider.fail = lambda _text: QuotaExhausted("No money.")
+    first = await house.jobs().ingest("docs", asked, Call(), piped=io.BytesIO(content))
+    spooled = list((tmp_path / "data" / "spool").iterdir())
+    assert [file.read_bytes() for file in spooled] == [content]
+    house.provider.fail = lambda _text: None
+
+    second = await house.jobs().run(first.job, Call())
+
+    assert (second.new, second.reports[0].name) == (1, "notes.md")
+    assert list((tmp_path / "data" / "spool").iterdir()) == []
+    with pytest.raises(InvalidRequest, match="Standard input and its name"):
+        await house.jobs().ingest("docs", asked, Call())
+
+
+async def test_the_manual_and_its_removed_topics(house: Any) -> None:
+    """A request without paths is the manual; a topic that this Python lacks leaves."""
+    jobs = house.jobs(Chunking())
+    summary = await jobs.ingest("docs", Asked(), Call())
+    assert summary.new > 70
+    await house.catalog.publish("docs", File("print.txt", "v1", "print", "python:print", 1, root=MANUAL), [])
+
+    again = await jobs.ingest("docs", Asked(), Call())
+
+    assert (again.unchanged, again.removed) == (summary.files, ("print.txt",))
+
+
+async def test_missing_files_are_kept_if_so_asked(house: Any, asked: Asked, folder: Path) -> None:
+    """`keep_missing` is part of what is asked."""
+    await house.jobs().ingest("docs", asked, Call())
+    (folder / "03.md").unlink()
+
+    assert (await house.jobs().ingest("docs", Asked(asked.paths, keep_missing=True), Call())).removed == ()
+    assert (await house.jobs().ingest("docs", asked, Call())).removed == ("03.md",)
+
+
+async def test_a_dry_run_says_what_would_be_done_and_does_nothing(house: Any, asked: Asked, folder: Path) -> None:
+    """Then the real run does exactly that."""
+    jobs = house.jobs()
+    before = await jobs.plan("docs", asked)
+    assert len(before.with_outcome(Outcome.NEW)) == 12
+    assert not house.provider.asked
+    assert await house.catalog.collections() == []
+    real = await jobs.ingest("docs", asked, Call())
+    assert (before.embedded, before.kept) == (real.embedded, 0)
+    assert before.cost_usd == pytest.approx(before.tokens * 2e-6)
+    assert before.tokens > 10 * before.embedded
+
+    (folder / "00.md").write_text(report("otter"))
+    (folder / "01.md").unlink()
+    (folder / "02.md").rename(folder / "renamed.md")
+    (folder / "broken.pdf").write_bytes(b"%PDF broken")
+    planned = await jobs.plan("docs", asked)
+    bought = len(house.provider.asked)
+    real = await jobs.ingest("docs", asked, Call())
+
+    assert [(one.name, one.outcome, one.chunks, one.embedded, one.kept) for one in planned.reports] == [
+        (one.name, one.outcome, one.chunks, one.embedded, one.kept) for one in real.reports
+    ]
+    assert set(planned.removed) == set(real.removed) == {"01.md", "02.md"}
+    assert planned.embedded == len(house.provider.asked) - bought
+    assert list((await house.jobs().plan("docs", asked)).with_outcome(Outcome.NEW, Outcome.CHANGED)) == []
+
+
+async def test_reindexing_mends_what_is_broken_without_paying(house: Any, asked: Asked) -> None:
+    """Lost vectors, strays and a broken lexical index; questions find all of it again."""
+    summary = await house.jobs().ingest("docs", asked, Call())
+    ids = await house.visible()
+    some = sorted(ids)[:20]
+    stray = house.upserts[0].records[0]
+    await house.vectors.delete(Delete("docs", some), Call())
+    await house.vectors.upsert(Upsert("docs", [Record("docs/stray", stray.vector, {})]), Call())
+    bought = sum(house.provider.asked.values())
+    told: list[tuple[int, int]] = []
+
+    done = await house.jobs().reindex("docs", Call(), lambda done, of: told.append((done, of)))
+
+    assert (done.chunks, done.kept, done.embedded, done.strays) == (summary.chunks, summary.chunks, 0, 1)
+    assert told[-1] == (summary.chunks, summary.chunks)
+    assert sum(house.provider.asked.values()) == bought
+    assert await house.visible() == ids
+    assert len(await house.catalog.lexical("docs", "walrus", 1000)) == summary.chunks
+
+
+async def test_reindexing_buys_only_what_is_not_kept(house: Any, asked: Asked) -> None:
+    """An old data directory has no kept vectors: they are bought once more, and then kept."""
+    summary = await house.jobs().ingest("docs", asked, Call())
+    for embedder in await house.kept.embedders():
+        await house.kept.settle(embedder, await house.kept.unused(embedder, now=2**40), ())
+
+    first = await house.jobs().reindex("docs", Call())
+    second = await house.jobs().reindex("docs", Call())
+
+    assert (first.embedded, first.kept) == (summary.chunks, 0)
+    assert (second.embedded, second.kept) == (0, summary.chunks)
+
+
+async def test_a_collection_that_is_worked_on_is_not_dropped_nor_rebuilt(house: Any, asked: Asked) -> None:
+    """The message says what to do; so it does for one that is not there, or of another embedder."""
+    await house.jobs().ingest("docs", asked, Call())
+    async with house.leases.hold(COLLECTION + "docs", shared=True):
+        for trying in (house.jobs().drop("docs", Call()), house.jobs().reindex("docs", Call())):
+            with pytest.raises(InvalidRequest, match="docs is being worked on"):
+                await trying
+    for trying in (house.jobs().drop("nope", Call()), house.jobs().reindex("nope", Call())):
+        with pytest.raises(UnknownCollection, match="nope"):
+            await trying
+    with pytest.raises(InvalidRequest, match=r"'model'.*'other'"):
+        await house.jobs(embedder="other").reindex("docs", Call())
+
+
+async def test_a_dropped_collection_leaves_nothing(house: Any, asked: Asked) -> None:
+    """Neither rows, vectors nor jobs."""
+    await house.jobs().ingest("docs", asked, Call())
+
+    dropped = await house.jobs().drop("docs", Call())
+
+    assert (dropped.files, dropped.chunks > 12) == (12, True)
+    assert await house.catalog.collections() == []
+    assert await house.stored() == set()
+    assert await house.jobs().jobs() == []
+
+
+async def test_a_job_can_be_forgotten(house: Any, asked: Asked) -> None:
+    """What it ingested stays."""
+    summary = await house.jobs().ingest("docs", asked, Call())
+
+    await house.jobs().forget(summary.job)
+
+    assert await house.jobs().jobs() == []
+    assert (await house.catalog.collection("docs")).files == 12
+
+
+async def test_vectors_that_nobody_used_for_a_month_are_forgotten(house: Any, asked: Asked, folder: Path) -> None:
+    """What is visible stays, however old; the rest goes after 30 days."""
+    await house.jobs().ingest("docs", asked, Call())
+    (folder / "03.md").unlink()
+    (folder / "04.md").write_text(report("otter"))
+    summary = await house.jobs().ingest("docs", asked, Call())
+    kept = await house.kept.count()
+
+    assert await prune(house.catalog, house.kept) == 0
+    assert await prune(house.catalog, house.kept, unix_now() + MONTH_S) == summary.deleted
+    assert await house.kept.count() == kept - summary.deleted
+    assert (await house.jobs().reindex("docs", Call())).embedded == 0
