@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from rushhour.errors import Throttled
 from rushhour.flow.batch import Batched
@@ -60,21 +60,30 @@ class _HopAccount:
 
     def as_json(self) -> dict[str, Any]:
         """Only what happened."""
-        said = {
-            "calls": round(self.calls, 4),
-            "attempts": self.attempts,
-            "waited_s": round(self.waited_s, 3),
-            "retries": self.retries,
-            "throttled": self.throttled,
-            "gated_s": round(self.gated_s, 3),
-            "hedged": self.hedged,
-            "reused": self.reused,
-            "batched_with": self.batched_with,
-            "input_tokens": round(self.input_tokens),
-            "cached_tokens": round(self.cached_tokens),
-            "output_tokens": round(self.output_tokens),
-        }
-        return {name: value for name, value in said.items() if value}
+        said: dict[str, Any] = {}
+        for name, digits in _SHOWN.items():
+            count = getattr(self, name)
+            if count and (shown := round(count, digits)):
+                said[name] = shown
+        if self.reused:
+            said["reused"] = self.reused
+        return said
+
+
+_SHOWN: Final[Mapping[str, int | None]] = {
+    "calls": 4,
+    "attempts": None,
+    "waited_s": 3,
+    "retries": None,
+    "throttled": None,
+    "gated_s": 3,
+    "hedged": None,
+    "batched_with": None,
+    "input_tokens": None,
+    "cached_tokens": None,
+    "output_tokens": None,
+}
+"""The counts of an account, and the digits after the point that are shown; None makes it a whole number."""
 
 
 @dataclass(slots=True)
@@ -100,16 +109,19 @@ class Receipt:
 
     def as_json(self) -> dict[str, Any]:
         """Return the receipt as it is shown to users."""
-        accounts = self._hops.values()
+        fresh = cached = written = waited = 0.0
+        retries = 0
+        for account in self._hops.values():
+            fresh += account.input_tokens
+            cached += account.cached_tokens
+            written += account.output_tokens
+            waited += account.waited_s
+            retries += account.retries
         return {
-            "tokens": {
-                "input": round(sum(account.input_tokens for account in accounts)),
-                "cached": round(sum(account.cached_tokens for account in accounts)),
-                "output": round(sum(account.output_tokens for account in accounts)),
-            },
+            "tokens": {"input": round(fresh), "cached": round(cached), "output": round(written)},
             "cost_usd": round(self.cost_usd, 8),
-            "waited_s": round(sum(account.waited_s for account in accounts), 3),
-            "retries": sum(account.retries for account in accounts),
+            "waited_s": round(waited, 3),
+            "retries": retries,
             "hops": {name: account.as_json() for name, account in self._hops.items()},
             "reused": self.reused,
             "degraded": self.degraded,

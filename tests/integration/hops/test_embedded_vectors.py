@@ -193,7 +193,7 @@ async def test_a_query_that_does_not_fit_fails_alone(store: EmbeddedVectors) -> 
     queries = [
         VectorQuery("docs", unit(5), 1),
         VectorQuery("docs", unit(5, 16), 1),
-        VectorQuery("docs", unit(5), 1, {"page": {"$gt": 3}}),
+        VectorQuery("docs", unit(5), 1, {"page": {"$near": 3}}),
         VectorQuery("docs", np.zeros(8, np.float32), 1),
         VectorQuery("other", unit(5), 1),
         VectorQuery("docs", unit(6), 1),

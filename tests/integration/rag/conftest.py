@@ -78,11 +78,11 @@ class House:
     delete_error: RushhourError | None = None
     upsert_error: RushhourError | None = None
 
-    def jobs(self, chunking: Chunking = SMALL, embedder: str = "model") -> Jobs:
+    def jobs(self, chunking: Chunking = SMALL, embedder: str = "model", at_once: int = 4) -> Jobs:
         """Make the jobs of one process over it."""
-        return Jobs(self.ingester(chunking, embedder), self.folder / "spool")
+        return Jobs(self.ingester(chunking, embedder, at_once), self.folder / "spool")
 
-    def ingester(self, chunking: Chunking = SMALL, embedder: str = "model") -> Ingester:
+    def ingester(self, chunking: Chunking = SMALL, embedder: str = "model", at_once: int = 4) -> Ingester:
         """Make an ingester; small chunks, so that small files have several."""
         backend = Backend(
             self.catalog,
@@ -94,7 +94,12 @@ class House:
             self.leases,
             {"model": Price(2.0)},
         )
-        return Ingester(backend, Patience(first_s=0.001, taken_s=0.01), files_at_once=4, chunks_in_flight=IN_FLIGHT)
+        return Ingester(
+            backend,
+            Patience(first_s=0.001, taken_s=0.01),
+            files_at_once=at_once,
+            chunks_in_flight=at_once * IN_FLIGHT // 4,
+        )
 
     async def upsert(self, request: Upsert, call: Call) -> int:
         if self.upsert_error:

@@ -44,7 +44,7 @@ async def test_answer_in_one_piece(client: AsyncOpenAI, engine: Any) -> None:
     assert reply.usage.prompt_tokens_details.cached_tokens == 10
     extra: Any = reply.model_extra
     assert extra["citations"][0]["file"] == "reference/with.txt"
-    assert extra["rushhour"] == {"model": "small-model", "cost_usd": 0.25}
+    assert extra["rushhour"] == {"model": "small-model", "cost_usd": 0.25, "confidence": None, "not_found": False}
     assert engine.asked[0].temperature == 0.5
     assert engine.calls[0].tenant == "acme"
 

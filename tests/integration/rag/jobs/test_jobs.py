@@ -177,7 +177,7 @@ async def test_a_resumed_job_leaves_parked_files_alone(house: Any, asked: Asked)
     house.provider.fail = lambda text: (
         Rejected("Rude.") if "walrus 0 " in text else QuotaExhausted("No money.") if "walrus 11 " in text else None
     )
-    first = await house.jobs().ingest("docs", asked, Call())
+    first = await house.jobs(at_once=1).ingest("docs", asked, Call())  # the first has failed before the last begins
     house.provider.fail = lambda _text: None
 
     second = await house.jobs().run(first.job, Call())
