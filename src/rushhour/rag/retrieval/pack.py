@@ -28,7 +28,7 @@ class PackSettings:
     budget: int = 4000
     longest: int = 1000
     short: int = 150
-    filled: int = 450
+    filled: int = 300
 
 
 class Packer:
@@ -41,7 +41,7 @@ class Packer:
         self._measured = LruCache(MEASURED)
 
     async def __call__(self, collection: str, ranked: Sequence[tuple[Chunk, float]], top_k: int) -> list[Passage]:
-        """Return at most `top_k` numbered passages, best first, that together fit the budget; at least one."""
+        """Return numbered passages of the first `top_k` hits, best first, that together fit the budget; at least one."""
         sizes = await self._sizes([chunk for chunk, _score in ranked])
         stretches = _joined(ranked, sizes, top_k, self._settings)
         fitting = _fitting(stretches, self._settings.budget)
@@ -85,17 +85,21 @@ class Packer:
 def _joined(
     ranked: Sequence[tuple[Chunk, float]], sizes: dict[str, int], top_k: int, settings: PackSettings
 ) -> list[Stretch]:
-    """Return the first `top_k` stretches of text that the ranked chunks make, each at the place of its best one."""
+    """Return the stretches of text that the first `top_k` chunks make, each at the place of its best one.
+
+    Joined chunks count as several: who reads has to pay for their tokens all the same.
+    """
     stretches: list[Stretch] = []
-    seen = Seen()
+    seen, hits = Seen(), 0
     for chunk, score in ranked:
         if not seen.add(chunk.text):
             _prefer_nearer(stretches, chunk)
             continue
+        if hits == top_k:
+            break
+        hits += 1
         single = Stretch.of(chunk, sizes[chunk.id], score)
         if not _attach(stretches, single, settings.longest):
-            if len(stretches) == top_k:
-                break
             stretches.append(single)
     return stretches
 

@@ -30,7 +30,7 @@ from rushhour.rehearse.virtual.play import VirtualPlay
 from rushhour.rehearse.watching import Watcher
 from rushhour.simulator.latency import LatencySpec
 
-PROMPT, QUESTION, ANSWER, CEILING = 1_300, 31, 36, 512
+PROMPT, QUESTION, ANSWER, CEILING = 1_006, 31, 36, 512
 """Tokens of a rehearsed prompt, question and answer, and the ceiling on its answers: what the manual gives."""
 MOST_SIMULATED = 20_000
 _SPARE = 0.9
