@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rushhour.rehearse.planning.provider import find_provider
-from rushhour.rehearse.planning.simulate import Size, overrides_for, size_of
+from rushhour.rehearse.planning.simulate import PROMPT, Size, overrides_for, size_of
 from rushhour.rehearse.planning.traffic import Traffic
 from rushhour.rehearse.planning.walls import walls_of
 from rushhour.simulator import load_profile
@@ -59,7 +59,7 @@ def test_tokens_stand_to_the_limit_as_planned() -> None:
     provider = find_provider("monday")
     whole = Size(100, 5.0, 1.0)
 
-    short = load_profile("monday", overrides_for(Traffic(100, 5.0, prompt_tokens=1_180), provider, whole))
+    short = load_profile("monday", overrides_for(Traffic(100, 5.0, prompt_tokens=PROMPT), provider, whole))
     long = load_profile("monday", overrides_for(Traffic(100, 5.0, prompt_tokens=3_540), provider, whole))
 
     assert short.chat.tpm == 30_000_000
