@@ -60,7 +60,7 @@ def test_tokens_stand_to_the_limit_as_planned() -> None:
     whole = Size(100, 5.0, 1.0)
 
     short = load_profile("monday", overrides_for(Traffic(100, 5.0, prompt_tokens=PROMPT), provider, whole))
-    long = load_profile("monday", overrides_for(Traffic(100, 5.0, prompt_tokens=3_540), provider, whole))
+    long = load_profile("monday", overrides_for(Traffic(100, 5.0, prompt_tokens=3 * PROMPT), provider, whole))
 
     assert short.chat.tpm == 30_000_000
     assert long.chat.tpm == 10_000_000
