@@ -42,7 +42,8 @@ def ignore(_event: Event) -> None:
 class Call:
     """What travels with a request through every hop: for whom, until when, how urgent, and who is told.
 
-    `deadline` is in seconds of the event loop's clock; `hop` is the name of the hop the call is in.
+    `deadline` is in seconds of the event loop's clock; `hop` is the name of the hop the call is in. It goes in `again`
+    when it has failed there before, after its turn.
     """
 
     tenant: str = "anonymous"
@@ -50,6 +51,7 @@ class Call:
     lane: Lane = Lane.INTERACTIVE
     emit: Callable[[Event], None] = ignore
     hop: str = ""
+    again: bool = False
 
     def at(self, hop: str) -> Call:
         """Return this call as it enters a named hop."""
@@ -57,7 +59,7 @@ class Call:
 
     def telling(self, emit: Callable[[Event], None]) -> Call:
         """Return this call with another sink."""
-        return Call(self.tenant, self.deadline, self.lane, emit, self.hop)
+        return Call(self.tenant, self.deadline, self.lane, emit, self.hop, self.again)
 
 
 Hop: TypeAlias = Callable[[Q, Call], Awaitable[R]]

@@ -32,7 +32,8 @@ class _Patience:
         self._cancelling = 0
         self._passed = False
         self._interrupted = False
-        self._timer: asyncio.Handle = asyncio.get_running_loop().call_at(deadline, self._expire)
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.Handle = self._loop.call_at(deadline, self._expire)
 
     def stop(self) -> None:
         """Forget the deadline."""
@@ -45,12 +46,12 @@ class _Patience:
             self._waiting.cancel()
 
     def __enter__(self) -> None:
-        self._waiting = task = asyncio.current_task()
+        self._waiting = task = asyncio.current_task(self._loop)
         if task is None:
             raise RuntimeError("a stream is read inside a task")
         self._cancelling = task.cancelling()
         if self._passed:  # what has arrived can be read without a wait; a wait ends at once
-            self._timer = asyncio.get_running_loop().call_soon(self._expire)
+            self._timer = self._loop.call_soon(self._expire)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -30,10 +30,9 @@ from openai.types.chat import ChatCompletionChunk
 from pydantic import BaseModel
 from starlette.types import Lifespan
 
-from rushhour.rehearse.corpus import Document, python_manual
+from rushhour.rehearse.corpus import python_manual
+from rushhour.rehearse.naive_chunk import chunk
 
-CHUNK = 1_000
-OVERLAP = 200
 TOP_K = 4
 PROMPT = """Answer the question from the context below. If the context does not hold the answer, say that you do \
 not know.
@@ -57,12 +56,6 @@ class Ask(BaseModel):
 
     messages: list[Message]
     stream: bool = False
-
-
-def chunk(document: Document) -> list[tuple[str, str]]:
-    """Cut a document every 800 characters into chunks of 1,000; return (id, text) pairs."""
-    starts = range(0, max(len(document.text) - OVERLAP, 1), CHUNK - OVERLAP)
-    return [(f"{document.name}-{n}", document.text[at : at + CHUNK]) for n, at in enumerate(starts)]
 
 
 async def post(session: aiohttp.ClientSession, path: str, body: Mapping[str, Any]) -> Any:

@@ -52,7 +52,10 @@ class Client:
 
     def tally(self, surface: str) -> Tally:
         """Return the client's tally on a surface."""
-        return self.surfaces.setdefault(surface, Tally())
+        tally = self.surfaces.get(surface)
+        if tally is None:
+            tally = self.surfaces[surface] = Tally()
+        return tally
 
     def as_json(self) -> dict[str, Any]:
         """Return the account as `GET /_sim/state` shows it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -39,16 +39,20 @@ class _Place:
     handler: Handler
     taken: bool = False
 
-    async def serve(self, visit: Visit) -> Reply:
+    def serve(self, visit: Visit) -> Awaitable[Reply]:
         """Serve a call properly, once it has its place in the queue."""
         queue = self.station.queue
         if queue.takes_turns:
-            try:
-                visit.slowdown *= await queue.turn()
-            except QueueFull:
-                return error(503, _FULL, "service_unavailable_error", code="server_is_overloaded")
-        else:
-            visit.slowdown *= queue.enter()
+            return self._in_turn(visit)
+        visit.slowdown *= queue.enter()
+        self.taken = True
+        return self.handler(visit)
+
+    async def _in_turn(self, visit: Visit) -> Reply:
+        try:
+            visit.slowdown *= await self.station.queue.turn()
+        except QueueFull:
+            return error(503, _FULL, "service_unavailable_error", code="server_is_overloaded")
         self.taken = True
         return await self.handler(visit)
 
@@ -65,8 +69,8 @@ class Dispatcher:
 
     def __init__(self, surfaces: Sequence[Surface], seed: int, profile: Profile) -> None:
         self._stations = {surface.name: _station(surface, seed, profile) for surface in surfaces}
-        self._routes: Mapping[tuple[str, str], tuple[_Station, Handler]] = {
-            route: (station, handler)
+        self._routes: Mapping[tuple[str, str], tuple[_Station, Handler, str]] = {
+            route: (station, handler, route[1].rsplit("/", 1)[-1])
             for station in self._stations.values()
             for route, handler in station.surface.routes().items()
         }
@@ -86,13 +90,13 @@ class Dispatcher:
         found = self._routes.get((request.method, request.path))
         if found is None:
             return self._no_such_route(request)
-        station, handler = found
+        station, handler, operation = found
         ledger, headers = self.ledger, request.headers
         entry = ledger.arrive(
             _client(headers),
             station.surface.name,
-            request.path.rsplit("/", 1)[-1],
-            hash((request.method, request.path, request.body, repr(request.query))),
+            operation,
+            hash((request.method, request.path, request.body, repr(request.query) if request.query else "")),
             request.connection,
             self._loop.time(),
             _attempt(headers),
@@ -152,13 +156,16 @@ def _station(surface: Surface, seed: int, profile: Profile) -> _Station:
     return _Station(surface, queue, Draws(seed, surface.name), weather)
 
 
-async def _serve(weather: Weather, visit: Visit, place: _Place) -> Reply:
-    entry, draw = visit.entry, visit.draw
+def _serve(weather: Weather, visit: Visit, place: _Place) -> Awaitable[Reply]:
+    """Serve a call, or let a fault strike it: no coroutine of its own, for every call comes this way."""
     if weather.brownouts or weather.told:
-        visit.slowdown = weather.slowdown(draw, entry.at)
-    fault = weather.fault(draw, entry.at)
-    if fault is None:
-        return await place.serve(visit)
+        visit.slowdown = weather.slowdown(visit.draw, visit.entry.at)
+    fault = weather.fault(visit.draw, visit.entry.at)
+    return place.serve(visit) if fault is None else _strike(fault, weather, visit, place)
+
+
+async def _strike(fault: str, weather: Weather, visit: Visit, place: _Place) -> Reply:
+    entry = visit.entry
     entry.fault = fault
     reply = await FAULTS[fault].strike(visit, place.serve)
     if not entry.fault:

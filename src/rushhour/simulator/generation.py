@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from rushhour.simulator import openai_errors, tokens
 from rushhour.simulator.answering import Answerer
 from rushhour.simulator.exchange import Reply, Visit
-from rushhour.simulator.profiles import ChatProfile, ModelLimits
-from rushhour.simulator.prompt_cache import PromptCache
+from rushhour.simulator.profiles import UNLISTED, ChatProfile
+from rushhour.simulator.prompt_cache import SHORTEST, PromptCache
 from rushhour.simulator.quota import Customer, Quota
 
 EVENT_STREAM: Mapping[str, str] = {
@@ -97,7 +97,6 @@ class LanguageModel:
 
     async def generate(self, visit: Visit, customer: Customer, asked: Asked) -> Said | Reply:
         """Return what the model says once the first token is there, or the refusal at once."""
-        prompt = "\n".join(turn.text for turn in asked.turns)
         characters = sum(len(turn.text) for turn in asked.turns)
         prompt_tokens = tokens.count(characters) + _TURN_TOKENS * len(asked.turns) + _REPLY_TOKENS
         wrong = self._refuse(asked, prompt_tokens)
@@ -109,14 +108,20 @@ class LanguageModel:
         throttled = self._quota.admit(visit, customer, asked.model, charged, estimate)
         if throttled is not None:
             return throttled
-        owner = f"{customer.organization} {asked.model}"
-        cached = self._cache.cached(owner, prompt, asyncio.get_running_loop().time())
+        cached = self._cached(customer, asked, characters)
         rate = visit.draw.uniform("speed", *self._profile.tokens_per_s) / visit.slowdown
         said = self._say(asked, prompt_tokens, cached, rate)
         visit.entry.tokens_in, visit.entry.tokens_out = prompt_tokens, len(said.pieces)
         visit.entry.cost_usd = self._cost(asked.model, said)
         await asyncio.sleep(self._profile.latency.seconds(visit.draw) * visit.slowdown)
         return said
+
+    def _cached(self, customer: Customer, asked: Asked, characters: int) -> int:
+        """Return how many of the prompt's tokens the provider remembers."""
+        if characters + len(asked.turns) <= SHORTEST:  # a line break each; most prompts need not be put together
+            return 0
+        prompt = "\n".join(turn.text for turn in asked.turns)
+        return self._cache.cached(f"{customer.organization} {asked.model}", prompt, asyncio.get_running_loop().time())
 
     def _say(self, asked: Asked, prompt_tokens: int, cached: int, rate: float) -> Said:
         turns = asked.turns
@@ -149,7 +154,7 @@ class LanguageModel:
 
     def _cost(self, model: str, said: Said) -> float:
         """Return the price in $: tokens that the cache remembered have their own."""
-        own = self._profile.models.get(model, ModelLimits())
+        own = self._profile.models.get(model, UNLISTED)
         for price in (own.price_cached_in, own.price_in, self._profile.price_cached_in, self._profile.price_in):
             if price is not None:
                 break

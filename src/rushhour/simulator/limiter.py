@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from rushhour.simulator.durations import go_duration
 from rushhour.simulator.ramp import Ramp, RampSpec
@@ -21,6 +21,14 @@ _NAMES: Final[Mapping[Dimension, tuple[str, str, str]]] = {
     "requests": ("x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
     "tokens": ("x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
 }
+
+
+class Level(NamedTuple):
+    """How a limit stands, in whole units: all of it, what is left, and the seconds until it is full again."""
+
+    limit: int
+    remaining: int
+    reset_s: float
 
 
 class Bucket:
@@ -65,13 +73,10 @@ class Bucket:
         """Return W in seconds for a call that does not fit, from the whole units that its message tells."""
         return (self.used_of_limit(now) + min(cost, self.capacity) - self.limit) / self.rate
 
-    def remaining(self, now: float) -> int:
-        """Return the whole units that may pass now."""
-        return max(0, math.floor(self.capacity - self.used(now) + _ROUNDING))
-
-    def reset(self, now: float) -> float:
-        """Return the seconds until the bucket is full."""
-        return self.used(now) / self.rate
+    def level(self, now: float) -> Level:
+        """Return how the limit stands: the whole units that may pass now, and the seconds until the bucket is full."""
+        used = self.used(now)
+        return Level(int(self.limit), max(0, math.floor(self.capacity - used + _ROUNDING)), used / self.rate)
 
 
 class RateLimiter:
@@ -127,11 +132,15 @@ class RateLimiter:
         """Return `x-ratelimit-{limit,remaining,reset}-{requests,tokens}` as they stand at `now`."""
         told: dict[str, str] = {}
         for dimension, names in _NAMES.items():
-            bucket = self._requests if dimension == "requests" else self._tokens
-            told[names[0]] = str(int(bucket.limit))
-            told[names[1]] = str(bucket.remaining(now))
-            told[names[2]] = go_duration(bucket.reset(now))
+            level = self.level(dimension, now)
+            told[names[0]] = str(level.limit)
+            told[names[1]] = str(level.remaining)
+            told[names[2]] = go_duration(level.reset_s)
         return told
+
+    def level(self, dimension: Dimension, now: float) -> Level:
+        """Return how one limit stands at `now`."""
+        return (self._requests if dimension == "requests" else self._tokens).level(now)
 
     def _refusal(self, tokens: int, now: float) -> Exceeded | TooLarge | None:
         if tokens > self._tokens.limit:

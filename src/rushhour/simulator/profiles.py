@@ -42,6 +42,10 @@ class ModelLimits(_Part, frozen=True):
     price_out: Amount | None = None
 
 
+UNLISTED = ModelLimits()
+"""A model that is not listed is as its surface."""
+
+
 class EmbeddingsProfile(_Part, frozen=True):
     """The embeddings API: limits a minute, sizes, and the price in $ per 1M tokens.
 

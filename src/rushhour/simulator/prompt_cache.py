@@ -11,6 +11,8 @@ from rushhour.simulator.tokens import CHARACTERS_PER_TOKEN
 
 _STEP_TOKENS = 128
 _LEAST_STEPS = 8
+SHORTEST = _LEAST_STEPS * _STEP_TOKENS * CHARACTERS_PER_TOKEN
+"""Characters of a prompt of which anything is remembered."""
 _CACHED_PREFIXES = 131_072
 
 
@@ -23,7 +25,7 @@ class PromptCache:
 
     def cached(self, owner: str, prompt: str, now: float) -> int:
         """Return how many tokens of a prompt are remembered from earlier ones, and remember all of it."""
-        if not self._keep:
+        if not self._keep or len(prompt) < SHORTEST:
             return 0
         step = _STEP_TOKENS * CHARACTERS_PER_TOKEN
         prefix, known = hash(owner), 0

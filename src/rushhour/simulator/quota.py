@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rushhour.simulator import openai_errors
 from rushhour.simulator.exchange import Reply, Visit
 from rushhour.simulator.limiter import RateLimiter
-from rushhour.simulator.profiles import ChatProfile, EmbeddingsProfile, ModelLimits
+from rushhour.simulator.profiles import UNLISTED, ChatProfile, EmbeddingsProfile
 from rushhour.simulator.refusals import BILLING_CODES, OutOfMoney, Refusal, SlowDown
 
 
@@ -93,7 +93,7 @@ class Quota:
 
     def cost(self, model: str, tokens_in: int, tokens_out: int = 0) -> float:
         """Return the price of a call in $."""
-        own = self._terms.models.get(model, ModelLimits())
+        own = self._terms.models.get(model, UNLISTED)
         price_in = self._terms.price_in if own.price_in is None else own.price_in
         price_out = self._terms.price_out if isinstance(self._terms, ChatProfile) else 0.0
         price_out = price_out if own.price_out is None else own.price_out
@@ -107,7 +107,7 @@ class Quota:
         key = (customer.organization, customer.project, model)
         limiter = self._limiters.get(key)
         if limiter is None:
-            own = self._terms.models.get(model, ModelLimits())
+            own = self._terms.models.get(model, UNLISTED)
             limiter = self._limiters[key] = RateLimiter(
                 own.rpm or self._terms.rpm,
                 own.tpm or self._terms.tpm,

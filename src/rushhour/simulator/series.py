@@ -15,10 +15,13 @@ class Series:
 
     def count(self, surface: str, client: str, kind: str, at: float) -> None:
         """Count a call that arrived `at` seconds after the start."""
-        kinds = self._counts.setdefault((surface, client), {kind: [] for kind in _KINDS})
+        kinds = self._counts.get((surface, client))
+        if kinds is None:
+            kinds = self._counts[surface, client] = {kind: [] for kind in _KINDS}
         seconds = kinds[kind]
         second = max(0, int(at))
-        seconds.extend([0] * (second + 1 - len(seconds)))
+        if second >= len(seconds):
+            seconds.extend([0] * (second + 1 - len(seconds)))
         seconds[second] += 1
 
     def as_json(self) -> dict[str, Any]:

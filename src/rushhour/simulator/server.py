@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import time
+from collections.abc import Awaitable
 from types import TracebackType
 from typing import Any, Self
 
@@ -97,11 +98,14 @@ class Simulator:
         self._dispatcher = Dispatcher(surfaces, self.seed, profile)
         self._mark()
 
-    async def handle(self, request: Request) -> Reply:
+    def handle(self, request: Request) -> Awaitable[Reply]:
         """Serve one call; whoever delivers the reply closes it."""
         if request.path.startswith(Control.prefix):
-            return self._control.answer(request)
-        return await self._providers.handle(self._paths.resolve(request))
+            return self._controlled(request)
+        return self._providers.handle(self._paths.resolve(request))
+
+    async def _controlled(self, request: Request) -> Reply:
+        return self._control.answer(request)
 
     def reset(self, vectors: bool = False) -> None:
         """Begin anew with full buckets and a fresh ledger; with `vectors`, with an empty store too."""

@@ -10,6 +10,7 @@ from rushhour.rehearse import naive, pipelines
 from rushhour.rehearse.corpus import Document, python_manual
 from rushhour.rehearse.crowd import Visited, visit_all
 from rushhour.rehearse.judge import Outcome
+from rushhour.rehearse.naive_chunk import chunk
 from rushhour.rehearse.processes import running
 from rushhour.rehearse.reply import Target
 from rushhour.rehearse.visits import Visit
@@ -19,7 +20,7 @@ def test_chunks_cover_the_text_and_overlap() -> None:
     """1,000 characters, 200 of them shared with the next; nothing is left out."""
     text = "".join(chr(65 + n % 26) for n in range(2_750))
 
-    chunks = naive.chunk(Document("t", "T", text))
+    chunks = chunk(Document("t", "T", text))
 
     assert [len(part) for _, part in chunks] == [1_000, 1_000, 1_000, 350]
     assert "".join(part[:800] for _, part in chunks[:-1]) + chunks[-1][1] == text
@@ -28,12 +29,12 @@ def test_chunks_cover_the_text_and_overlap() -> None:
 
 def test_even_a_short_document_is_a_chunk() -> None:
     """A text shorter than the overlap is not lost."""
-    assert naive.chunk(Document("t", "T", "short")) == [("t-0", "short")]
+    assert chunk(Document("t", "T", "short")) == [("t-0", "short")]
 
 
 def test_every_topic_of_the_manual_has_chunks() -> None:
     """The real corpus comes out in several hundred chunks with distinct ids."""
-    names = [name for document in python_manual() for name, _ in naive.chunk(document)]
+    names = [name for document in python_manual() for name, _ in chunk(document)]
 
     assert len(names) == len(set(names))
     assert len(names) > 400

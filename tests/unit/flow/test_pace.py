@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rushhour.errors import DeadlineExceeded, QueueFull, Throttled, WouldMissDeadline
+from rushhour.errors import ConnectionLost, DeadlineExceeded, QueueFull, Throttled, WouldMissDeadline
 from rushhour.flow.allowance import Allowance, LimitHeaders, LimitsSeen
 from rushhour.flow.call import Call, Event, Lane, stack
 from rushhour.flow.ledger.contract import Cost
@@ -136,6 +136,20 @@ async def test_a_refused_crowd_that_obeys_is_served() -> None:
 
     assert refused == 199
     assert max(done) <= 220 * 1.2
+
+
+async def test_a_call_that_failed_after_its_turn_goes_before_those_who_came_later() -> None:
+    """It waits again with the deadline it came with, so the queue that has grown meanwhile is none of its concern."""
+    hop = Scripted(ConnectionLost(), "ok", forever=True)
+    asked = stack(hop, Retry(), pace())
+    first = asyncio.ensure_future(asked("first", Call(deadline=30)))
+    await asyncio.sleep(0)
+    others = [asyncio.ensure_future(asked(n, Call(deadline=100))) for n in range(60)]
+
+    assert await first == "ok"
+
+    assert hop.requests == ["first", "first"]
+    await asyncio.gather(*others)
 
 
 async def test_the_queue_is_bounded() -> None:

@@ -29,10 +29,12 @@ class MemoryQuota:
         self._tokens = Dimension(limits.tokens_per_minute, limits, smallest_burst=0.0)
         self._aimd = Aimd()
         self._learned_at = -math.inf
+        self._waiters: Waiters | None = None
         self._stated = limits.requests_per_minute is not None or limits.tokens_per_minute is not None
 
     def attach(self, waiters: Waiters) -> None:
-        """Wake nobody: what `wait` tells holds, or is less than what a reply teaches while the pacer listens."""
+        """Remember whom to wake when a reply taught that more is left."""
+        self._waiters = waiters
 
     def wait(self, cost: Cost, now: float) -> float:
         """Seconds until every dimension admits its part."""
@@ -63,6 +65,8 @@ class MemoryQuota:
         requests = self._requests.learn(seen.requests, sent, since.at, now)
         tokens = self._tokens.learn(seen.tokens, sent_tokens, since.at, now)
         self._stated = self._stated or requests or tokens
+        if self._waiters:
+            self._waiters.serve()
 
     def succeeded(self, since: Mark, now: float) -> None:
         """Try a little more, where the limit is not known."""

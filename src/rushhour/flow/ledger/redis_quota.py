@@ -26,6 +26,7 @@ class RedisQuota:
     def __init__(self, name: str, limits: Limits, store: LeaseStore) -> None:
         self._name = name
         self._store = store
+        self._clock = asyncio.get_running_loop().time
         self._dimensions = tuple(_dimensions(limits))
         self._waiters: Waiters | None = None
         self._requests_taken = self._tokens_taken = 0.0
@@ -123,7 +124,7 @@ class RedisQuota:
 
     def price(self, cost: Cost) -> float:
         """Seconds of the limit, by the scarcest dimension, times how many share it at the moment."""
-        now = asyncio.get_running_loop().time()
+        now = self._clock()
         if now != self._factors_at:
             self._look_round(now)
         return max(cost.requests * self._request_s, cost.tokens * self._token_s)

@@ -137,11 +137,11 @@ class Breaker:
 
     def _is_probe(self, probes: int, call: Call) -> bool:
         """Whether a call that enters now is a probe; CircuitOpen if it may not even be that."""
+        if self._state is _State.CLOSED:
+            return False
         now = asyncio.get_running_loop().time()
         if self._state is _State.OPEN and now >= self._until:
             self._state = _State.PROBING
-        if self._state is _State.CLOSED:
-            return False
         if self._state is _State.PROBING and probes < self._settings.probes:
             return True
         raise self._refusal(now, call)

@@ -2,7 +2,8 @@
 
 Whether a call may go is the quota's business, who goes next the queue's. A 429 closes a gate for the whole hop until
 the advised time (rule 1): every waiting call is slowed by it, not just the one that met it. A call whose predicted
-wait exceeds its deadline is refused on arrival with the time after which it would fit (rule 5). Where calls in flight
+wait exceeds its deadline is refused on arrival with the time after which it would fit (rule 5), unless it has had its
+turn before: it is older than most that wait, and goes before them. Where calls in flight
 are capped too, the pacer admits only into free room, so that one queue decides who goes next, whatever is scarce. A
 queue in which everybody is served too late serves its newest first, until that helped.
 """
@@ -127,11 +128,11 @@ class Pace:
 
     async def __call__(self, request: Any, call: Call, inner: Hop[Any, Any]) -> Any:
         """Wait for a turn, then go; a 429 closes the gate and is raised for `Retry` to bring back."""
-        cost = await self._turn(request, call)
         clock = asyncio.get_running_loop().time
+        cost = await self._turn(request, call, clock())
         left = self._quota.mark(clock())
         try:
-            reply = await inner(request, call.telling(self._listening(call, left)))
+            reply = await inner(request, call.telling(self._listening(call, left, clock)))
         except Throttled as cause:
             self._close_gate(cause, left, call)
             raise
@@ -147,15 +148,12 @@ class Pace:
         self._upstream.add(now - left.at)
         return reply
 
-    def _listening(self, call: Call, left: Mark) -> Callable[[Event], None]:
+    def _listening(self, call: Call, left: Mark, clock: Callable[[], float]) -> Callable[[Event], None]:
         """Learn from what the reply says about the limit, and pass on all that is told."""
-        loop = asyncio.get_running_loop()
 
         def emit(event: Event) -> None:
             if isinstance(event, LimitsSeen):
-                self._quota.learn(event.limits, left, loop.time())
-                if self._queue:
-                    self.serve()
+                self._quota.learn(event.limits, left, clock())
             call.emit(event)
 
         return emit
@@ -210,10 +208,8 @@ class Pace:
         """Seconds that the hop is busy with a call of this price, by whatever is scarcest."""
         return max(price, self._room.pace()) if self._room else price
 
-    async def _turn(self, request: Any, call: Call) -> Cost:
+    async def _turn(self, request: Any, call: Call, begun: float) -> Cost:
         """Wait for a turn; return what was taken for it."""
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
         cost = self._cost(request)
         if not self._queue and not self._obstacle(cost, begun):
             self._admit(cost, begun)
@@ -227,7 +223,7 @@ class Pace:
         except asyncio.CancelledError:
             self._leave(entry)
             raise
-        call.emit(Admitted(call.hop, loop.time() - begun))
+        call.emit(Admitted(call.hop, asyncio.get_running_loop().time() - begun))
         return entry.item.cost
 
     def _obstacle(self, cost: Cost, now: float) -> float:
@@ -251,7 +247,8 @@ class Pace:
                 f"{len(self._queue)} calls already wait for {call.hop or 'this hop'}; come back in {advice:.1f} s.",
                 retry_after=advice,
             )
-        if now + eta + (CAUTION * self._upstream.value if eta else 0.0) > call.deadline:
+        needed = eta + (CAUTION * self._upstream.value if eta else 0.0)
+        if not call.again and now + needed > call.deadline:
             advice = self.advise(eta, cost, call, now)
             raise WouldMissDeadline(
                 f"The wait for {call.hop or 'this hop'} is about {eta:.1f} s and the request's deadline is in "

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rushhour.errors import CircuitOpen, RetryBudgetSpent, RushhourError, Throttled
@@ -86,6 +86,7 @@ class Retry:
                 return reply
             await asyncio.sleep(wait)
             attempt += 1
+            call = replace(call, again=True)
 
     def _is_too_long(self, wait: float, cause: RushhourError, call: Call) -> bool:
         if isinstance(cause, CircuitOpen) and wait > self._settings.circuit_patience_s:

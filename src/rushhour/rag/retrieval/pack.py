@@ -41,7 +41,7 @@ class Packer:
         self._measured = LruCache(MEASURED)
 
     async def __call__(self, collection: str, ranked: Sequence[tuple[Chunk, float]], top_k: int) -> list[Passage]:
-        """Return numbered passages of the first `top_k` hits, best first, that together fit the budget; at least one."""
+        """Return passages of the first `top_k` hits, best first, that together fit the budget; at least one."""
         sizes = await self._sizes([chunk for chunk, _score in ranked])
         stretches = _joined(ranked, sizes, top_k, self._settings)
         fitting = _fitting(stretches, self._settings.budget)

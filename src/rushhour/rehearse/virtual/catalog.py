@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rushhour.catalog.contract import Chunk, Collection, File, LexicalMatch
 from rushhour.catalog.sqlite import SqliteCatalog
@@ -28,8 +29,12 @@ class RememberingCatalog(SqliteCatalog):
             known = self._collections[name] = await super().collection(name)
         return known
 
-    async def lexical(self, collection: str, query: str, top_k: int) -> list[LexicalMatch]:
-        """BM25 over the visible chunks, best first; any text is a valid query."""
+    async def lexical(
+        self, collection: str, query: str, top_k: int, where: Mapping[str, Any] | None = None
+    ) -> list[LexicalMatch]:
+        """BM25 over the visible chunks that pass the filter, best first; any text is a valid query."""
+        if where:
+            return await super().lexical(collection, query, top_k, where)
         key = (collection, query, top_k)
         known = self._lexical.get(key)
         if known is None:

@@ -22,6 +22,7 @@ from rushhour.rehearse.crowd import LONGEST_ABSENCE_S, Visited
 from rushhour.rehearse.judge import Outcome, advised_in, advised_wait, error_kind, judge_answer, judge_status
 from rushhour.rehearse.pipelines import COLLECTION
 from rushhour.rehearse.scenario import Scenario
+from rushhour.rehearse.virtual.patience import Patience
 from rushhour.rehearse.visits import Visit
 from rushhour.server.failures import failure
 from rushhour.server.incoming import ANONYMOUS
@@ -52,11 +53,13 @@ class Crowd:
         self._systems = cycle(systems)
         self._scenario = scenario
         self._report = report
+        self._loop = asyncio.get_running_loop()
+        self._patience = Patience()
         self._judged: dict[tuple[str, str], Outcome] = {}
 
     async def visit_all(self, visits: Sequence[Visit], at_once: int | None = None) -> None:
         """Send every visitor at the scheduled time, or `at_once` at a time; returns when all are done."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         start = loop.time()
         seats = asyncio.Semaphore(at_once) if at_once else None
 
@@ -75,7 +78,7 @@ class Crowd:
                 crowd.create_task(self._visit(visit, due))
 
     async def _visit(self, visit: Visit, due: float) -> None:
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         reply, (outcome, kind) = await self._ask(visit, due)
         refused, advised, returned = None, reply.advised, False
         if outcome is Outcome.REFUSED and advised is not None:
@@ -103,11 +106,11 @@ class Crowd:
         )
 
     async def _ask(self, visit: Visit, due: float) -> tuple[_Reply, tuple[Outcome, str]]:
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         reply = _Reply(now)
         patience = self._scenario.patience_s
         try:
-            async with asyncio.timeout_at(due + patience):
+            with self._patience.until(due + patience):
                 await self._receive(visit, Call(visit.tenant or ANONYMOUS, now + patience), reply)
         except TimeoutError:
             return reply, (Outcome.FAILED, "gave_up")
@@ -118,7 +121,7 @@ class Crowd:
 
     async def _receive(self, visit: Visit, call: Call, reply: _Reply) -> None:
         """Read an answer to its end, as a chat window or, in one piece, as a program does."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         question = Question(COLLECTION, visit.question)
         async with await next(self._systems).ask(question, call) as pieces:
             async for piece in pieces:
@@ -134,7 +137,7 @@ class Crowd:
     def _judge_error(self, error: RushhourError, reply: _Reply) -> tuple[Outcome, str]:
         """Judge what the server would have sent: a status, or an event of a stream that had begun."""
         told = failure(error, "")
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         body = msgspec.json.decode(told.body)
         if self._scenario.stream and (reply.text or now - reply.asked_at > COMMIT_AFTER_S):
             reply.status, reply.advised = 200, advised_in(body)

@@ -1,19 +1,24 @@
 """An event loop on virtual time that keeps up with a million users.
 
 Like `rushhour.testing.VirtualTimeLoop` its clock jumps to the next timer as soon as nothing is left to do. Beyond that
-its timers are compared as tuples instead of objects, it looks at sockets (signals, that is) only now and then, and work
-for executors is done at once in this thread: threads finish in any order, and so would the rehearsal.
+its handles and timers are structs, which cost a third of asyncio's to make and to compare; it looks at sockets
+(signals, that is) only now and then; and work for executors is done at once in this thread: threads finish in any
+order, and so would the rehearsal.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
+from collections import deque
 from collections.abc import Callable, Coroutine
-from contextvars import Context, copy_context
+from contextvars import Context
+from functools import partial
 from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Any, TypeVar
+
+import msgspec
 
 from rushhour.testing import Deadlock
 
@@ -27,53 +32,63 @@ _WORTH_SWEEPING = 1_024
 _HOPELESS = "Every task waits, no timer is set: something is never released or never sent."
 
 
-class _Handle(asyncio.Handle):
-    """`asyncio.Handle` without what only the debug mode needs: making them takes a good part of a rehearsal."""
+class _Handle(msgspec.Struct):
+    """What is left of `asyncio.Handle` without the debug mode; a cancelled one has no callback."""
 
-    __slots__ = ()
+    callback: Callable[..., Any] | None
+    args: tuple[Any, ...]
+    context: Context | None
 
-    def __init__(self, callback: Callable[..., Any], args: Any, loop: Any, context: Context | None) -> None:
-        self._context = copy_context() if context is None else context
-        self._loop = loop
-        self._callback = callback
-        self._args = args
-        self._cancelled = False
-        self._repr = None
-        self._source_traceback = None
+    def cancel(self) -> None:
+        """Call nothing."""
+        self.callback = self.context = None
+        self.args = ()
+
+    def cancelled(self) -> bool:
+        """Whether nothing will be called."""
+        return self.callback is None
 
 
-class _Timer(asyncio.TimerHandle):
-    """`asyncio.TimerHandle`, made likewise."""
+class _Timer(msgspec.Struct, order=True):
+    """`asyncio.TimerHandle` likewise; the earlier one is less, and of one time the one that was set first."""
 
-    __slots__ = ()
+    due: float
+    number: int
+    callback: Callable[..., Any] | None
+    args: tuple[Any, ...]
+    context: Context | None
 
-    def __init__(
-        self, when: float, callback: Callable[..., Any], args: Any, loop: Any, context: Context | None
-    ) -> None:
-        self._context = copy_context() if context is None else context
-        self._loop = loop
-        self._callback = callback
-        self._args = args
-        self._cancelled = False
-        self._repr = None
-        self._source_traceback = None
-        self._when = when
-        self._scheduled = True
+    def cancel(self) -> None:
+        """Call nothing."""
+        self.callback = self.context = None
+        self.args = ()
+
+    def cancelled(self) -> bool:
+        """Whether nothing will be called."""
+        return self.callback is None
+
+    def when(self) -> float:
+        """Virtual seconds at which it is due."""
+        return self.due
 
 
 class RehearsalLoop(asyncio.SelectorEventLoop):
-    """Virtual seconds from 0; deterministic, and interruptible by signals. Without sockets, threads and processes."""
+    """Virtual seconds from 0; deterministic, and interruptible by signals. Without sockets, threads and processes.
 
-    _ready: Any  # of BaseEventLoop: the handles to run next
+    Tasks have context variables of their own, as everywhere; timers see the loop's, for no copy is made for each.
+    """
+
     _selector: Any
     _process_events: Callable[[Any], None]
 
     def __init__(self) -> None:
         super().__init__()
         self._now = 0.0
-        self._timers: list[tuple[float, int, _Timer]] = []
+        self._ready: deque[_Handle | _Timer] = deque()
+        self._timers: list[_Timer] = []
         self._numbers = count()
-        self._dead_timers = 0
+        self._sweep_at = _WORTH_SWEEPING
+        self.create_future = partial(asyncio.Future, loop=self)  # type: ignore[method-assign]  # the same in C alone
 
     def time(self) -> float:
         """Virtual seconds since the loop was made."""
@@ -83,23 +98,33 @@ class RehearsalLoop(asyncio.SelectorEventLoop):
         self, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
         """Call as soon as what is ready now has run."""
-        handle = _Handle(callback, args, self, context)
+        handle = _Handle(callback, args, context)
         self._ready.append(handle)
+        return handle  # type: ignore[return-value]  # all of a Handle that anybody uses
+
+    def call_soon_threadsafe(  # type: ignore[override]  # as above
+        self, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        """Call soon, and wake the loop: Ctrl-C asks for it."""
+        handle = self.call_soon(callback, *args, context=context)
+        self._write_to_self()  # type: ignore[attr-defined]  # of SelectorEventLoop
         return handle
 
     def call_later(  # type: ignore[override]  # as above
         self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """Call after `delay` virtual seconds."""
-        return self.call_at(self._now + delay, callback, *args, context=context)
+        timer = _Timer(self._now + delay, next(self._numbers), callback, args, context)
+        heappush(self._timers, timer)
+        return timer  # type: ignore[return-value]  # as above
 
     def call_at(  # type: ignore[override]  # as above
         self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """Call at a virtual time; those of one time in the order in which they were set."""
-        timer = _Timer(when, callback, args, self, context)
-        heappush(self._timers, (when, next(self._numbers), timer))
-        return timer
+        timer = _Timer(when, next(self._numbers), callback, args, context)
+        heappush(self._timers, timer)
+        return timer  # type: ignore[return-value]  # as above
 
     def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:  # type: ignore[override]  # noqa: ARG002  # typeshed spells the variadic arguments as TypeVarTuple; no executor is used
         """Do the work here and now; it takes no virtual time."""
@@ -110,9 +135,10 @@ class RehearsalLoop(asyncio.SelectorEventLoop):
             future.set_exception(cause)
         return future
 
-    def _timer_handle_cancelled(self, handle: Any) -> None:
-        if handle._scheduled:
-            self._dead_timers += 1
+    def _add_callback(self, handle: asyncio.Handle) -> None:
+        """Take in what the selector found: that a signal has come."""
+        if not handle.cancelled():
+            self._ready.append(_Handle(handle._run, (), None))
 
     def _run_once(self) -> None:
         """Run what is ready, and go on to the next timer's time, a good many times; then look for signals."""
@@ -130,45 +156,44 @@ class RehearsalLoop(asyncio.SelectorEventLoop):
         self._process_events(self._selector.select(0))
         if not (ready or timers):
             raise Deadlock(_HOPELESS)
-        if self._dead_timers > _WORTH_SWEEPING and self._dead_timers * 2 > len(timers):
+        if len(timers) > self._sweep_at:
             self._sweep()
 
     def _turn(self) -> None:
         """Run what is ready now, with the timers that are due."""
         ready, timers, now = self._ready, self._timers, self._now
-        while timers and timers[0][0] <= now:
-            self._take()
+        while timers and timers[0].due <= now:
+            ready.append(heappop(timers))
         for _ in range(len(ready)):
             handle = ready.popleft()
-            if not handle._cancelled:
-                handle._run()
+            callback, context = handle.callback, handle.context
+            if callback is not None:
+                try:
+                    if context is None:
+                        callback(*handle.args)
+                    else:
+                        context.run(callback, *handle.args)
+                except (SystemExit, KeyboardInterrupt):
+                    raise
+                except BaseException as cause:  # noqa: BLE001  # as asyncio.Handle: the loop goes on, and tells
+                    told = {"message": f"Exception in callback {callback!r}", "exception": cause}
+                    self.call_exception_handler(told)
 
     def _advance(self) -> None:
         """Set the clock to the next timer that still matters."""
         timers = self._timers
-        while timers and timers[0][2]._cancelled:
-            self._take()
+        while timers and timers[0].callback is None:
+            heappop(timers)
         if timers:
-            if math.isinf(timers[0][0]):
+            if math.isinf(timers[0].due):
                 raise Deadlock(_HOPELESS)
-            self._now = max(self._now, timers[0][0]) + _TICK_S
-
-    def _take(self) -> None:
-        timer = heappop(self._timers)[2]
-        timer._scheduled = False
-        if timer._cancelled:
-            self._dead_timers -= 1
-        else:
-            self._ready.append(timer)
+            self._now = max(self._now, timers[0].due) + _TICK_S
 
     def _sweep(self) -> None:
         """Forget cancelled timers: most deadlines never come."""
-        for _, _, timer in self._timers:
-            if timer._cancelled:
-                timer._scheduled = False
-        self._timers[:] = [entry for entry in self._timers if not entry[2]._cancelled]
+        self._timers[:] = [timer for timer in self._timers if timer.callback is not None]
         heapify(self._timers)
-        self._dead_timers = 0
+        self._sweep_at = max(2 * len(self._timers), _WORTH_SWEEPING)
 
 
 def run_rehearsal(main: Coroutine[Any, Any, T]) -> T:

@@ -13,7 +13,7 @@ import msgspec
 from rushhour.assemble import System
 from rushhour.errors import InvalidRequest
 from rushhour.flow.call import Call
-from rushhour.rag.sources import python_manual as manual_sources
+from rushhour.rag.documents.sources import python_manual as manual_sources
 from rushhour.rehearse.corpus import Document, python_manual
 from rushhour.rehearse.crowd import Visited
 from rushhour.rehearse.measure import friday_of, run_of
@@ -42,7 +42,7 @@ MOST_OVER_THE_WIRE = 20_000
 MOST_REPLICAS = 64
 
 _NOWHERE = "http://simulated"
-_COLLECT_EVERY = 100_000
+_COLLECT_EVERY = 1_000_000
 """Objects between two garbage collections: a crowd makes hardly any garbage that counting does not find."""
 
 

@@ -40,6 +40,7 @@ class SimulatedTransport:
         self._prefix = prefix
         self._delay_s = delay_s
         self._idle: list[tuple[float, Connection]] = []
+        self._clock = asyncio.get_running_loop().time
         self._closed = False
 
     async def send(self, method: str, path: str, body: bytes, headers: Mapping[str, str], timeout: float) -> Reply:
@@ -83,18 +84,16 @@ class SimulatedTransport:
 
     async def exchange(self, request: Request) -> Sent:
         """Send a request over a connection, and wait until the head of its reply is back; raises ConnectionLost."""
-        request.connection = connection = await self._connection()
+        request.connection = connection = self._idle_connection() or await self._connect()
         try:
-            await self._travel()
+            if self._delay_s:
+                await asyncio.sleep(self._delay_s)
             sent = await self.handle(request)
         except BaseException:  # who leaves closes the connection
             connection.lost()
             raise
-        try:
-            await self._travel()
-        except BaseException:
-            await self.arriving(request, sent, self._delay_s).aclose()
-            raise
+        if self._delay_s:
+            await self._travel_back(request, sent)
         if sent.empty:
             sent.close(delivered=False, sent=0)
             connection.lost()
@@ -111,24 +110,32 @@ class SimulatedTransport:
         if self._closed or not reusable:
             connection.lost()
         else:
-            self._idle.append((asyncio.get_running_loop().time(), connection))
+            self._idle.append((self._clock(), connection))
 
     def _give_back(self, connection: Connection, reusable: bool) -> None:
         self.over(connection, reusable=reusable)
 
-    async def _connection(self) -> Connection:
-        """Return the connection that was idle last, or a new one, which takes a round trip."""
+    def _idle_connection(self) -> Connection | None:
+        """Return the connection that was idle last, if it is still open."""
         if self._closed:
             raise ConnectionLost(f"The connections to {self.peer.host} are closed: rushhour is shutting down.")
-        now = asyncio.get_running_loop().time()
+        now = self._clock()
         while self._idle:
             since, connection = self._idle.pop()
             if now - since < KEEPALIVE_S:
                 return connection
             connection.lost()
-        await self._travel(2.0)
+        return None
+
+    async def _connect(self) -> Connection:
+        """Return a new connection, which takes a round trip."""
+        if self._delay_s:
+            await asyncio.sleep(2 * self._delay_s)
         return Connection()
 
-    async def _travel(self, ways: float = 1.0) -> None:
-        if self._delay_s:
-            await asyncio.sleep(ways * self._delay_s)
+    async def _travel_back(self, request: Request, sent: Sent) -> None:
+        try:
+            await asyncio.sleep(self._delay_s)
+        except BaseException:
+            await self.arriving(request, sent, self._delay_s).aclose()
+            raise

@@ -8,7 +8,7 @@ import numpy as np
 
 from rushhour.rehearse.corpus import Document
 from rushhour.rehearse.judge import quotes
-from rushhour.rehearse.naive import chunk
+from rushhour.rehearse.naive_chunk import chunk
 from rushhour.rehearse.pipelines import EMBED_MODEL, TOP_K
 from rushhour.rehearse.questions import Question
 from rushhour.simulator.vectors import TextVectors
