@@ -17,6 +17,9 @@ from rushhour.flow.algorithms.recent import Recent
 from rushhour.flow.call import Call
 from rushhour.flow.ledger.contract import Cost
 
+CAUTION = 1.5
+"""Who is let in must not fail at the queue itself, which knows better by then: the door wants more of the usual times."""
+
 
 class Waiting(Protocol):
     """A queue as those see it who are not in it yet; `flow.policies.pace.Pace` is one."""
@@ -37,7 +40,7 @@ class Waiting(Protocol):
 class Admission:
     """Lets in whoever can get through one of the `queues` in time; they are asked in the order of preference.
 
-    To the predicted wait come the recent times until a call joins the queue and from leaving it to the first word,
+    To the predicted wait come the recent times until a call joins the queue and from leaving it to the last word,
     learned from `prepared` and `answered`. While a call is prepared the queue moves on, so the sum errs on the side of
     refusing, but only where enough others wait to use the limit up. A queue without a wait lets everybody in: without
     anybody served, nothing could be learned.
@@ -61,7 +64,7 @@ class Admission:
         were told so before.
         """
         now = asyncio.get_running_loop().time()
-        besides = self._before.value + self._after.value
+        besides = CAUTION * (self._before.value + self._after.value)
         shortest, wait = self._queues[0], math.inf
         for queue in self._queues:
             theirs = queue.predict(cost, call, now)
@@ -71,7 +74,7 @@ class Admission:
                 shortest, wait = queue, theirs
         advice = shortest.advise(wait, later or cost, call, now)
         raise WouldMissDeadline(
-            f"The first words would come in about {wait + besides:.1f} s and the request's deadline is in "
+            f"An answer would take about {wait + besides:.1f} s and the request's deadline is in "
             f"{call.deadline - now:.1f} s; come back in {advice:.1f} s or allow a longer timeout.",
             retry_after=advice,
         )
@@ -81,5 +84,5 @@ class Admission:
         self._before.add(seconds)
 
     def answered(self, seconds: float) -> None:
-        """Learn how long the first word takes once the queue is left."""
+        """Learn how long an answer takes once the queue is left."""
         self._after.add(seconds)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from rushhour.simulator import openai_errors, tokens
 from rushhour.simulator.answering import Answerer
@@ -25,16 +26,14 @@ _TURN_TOKENS = 4
 _REPLY_TOKENS = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(msgspec.Struct, frozen=True):
     """One message of a conversation: who speaks, and what."""
 
     role: str
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """What a model is asked: its name, the conversation, at most how many tokens, and where to stop.
 
     `ceiling_name` is the API's own name of the ceiling, for its errors.
@@ -47,8 +46,7 @@ class Asked:
     stop: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(msgspec.Struct, frozen=True):
     """What a model says, cut into tokens; `complete` is False where the ceiling cut it; `rate` in tokens a second."""
 
     pieces: Sequence[str]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from dataclasses import dataclass
+
+import msgspec
 
 from rushhour.simulator import openai_errors
 from rushhour.simulator.exchange import Reply, Visit
@@ -13,8 +14,7 @@ from rushhour.simulator.profiles import UNLISTED, ChatProfile, EmbeddingsProfile
 from rushhour.simulator.refusals import BILLING_CODES, OutOfMoney, Refusal, SlowDown
 
 
-@dataclass(frozen=True, slots=True)
-class Customer:
+class Customer(msgspec.Struct, frozen=True):
     """Who called, known once the key is accepted: limits hold for an organisation and project, not for a key."""
 
     organization: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -160,6 +161,13 @@ async def test_the_command_line_plays_virtually(tmp_path: Path) -> None:
     assert "--virtual --replicas 2" in told["command"]
     assert refused != 0
     assert "production only" in why
+
+
+async def test_no_sdk_is_loaded() -> None:
+    """The naive pipeline plays no part, so nobody waits for the import of its SDK."""
+    code = "import sys, rushhour.rehearse.virtual.play; sys.exit('openai' in sys.modules)"
+
+    assert await asyncio.to_thread(subprocess.call, [sys.executable, "-c", code]) == 0
 
 
 async def _rushhour(*options: str) -> tuple[int, str]:

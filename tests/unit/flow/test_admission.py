@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rushhour.errors import WouldMissDeadline
-from rushhour.flow.admission import Admission
+from rushhour.flow.admission import CAUTION, Admission
 from rushhour.flow.algorithms.recent import Recent
 from rushhour.flow.call import Call
 from rushhour.flow.ledger.contract import Cost
@@ -92,9 +92,9 @@ async def test_the_times_before_and_after_the_queue_count() -> None:
     admission.prepared(1.0)
     admission.answered(2.0)
 
-    admission.enter(ONE, Call(deadline=8))
-    with pytest.raises(WouldMissDeadline, match=r"about 8\.0 s"):
-        admission.enter(ONE, Call(deadline=7.9))
+    admission.enter(ONE, Call(deadline=5 + CAUTION * 3))
+    with pytest.raises(WouldMissDeadline, match=r"about 9\.5 s"):
+        admission.enter(ONE, Call(deadline=5 + CAUTION * 3 - 0.1))
 
 
 async def test_without_a_queue_everybody_is_let_in() -> None:

@@ -16,6 +16,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from rushhour.errors import CircuitOpen, DeadlineExceeded, QueueFull, Throttled, WouldMissDeadline
@@ -28,6 +29,7 @@ from rushhour.flow.allowance import LimitsSeen
 from rushhour.flow.call import Call, Event, Hop
 from rushhour.flow.ledger.contract import Cost, Mark, Quota
 from rushhour.flow.room import Room
+from rushhour.flow.stream import Stream
 
 CostOf = Callable[[Any], Cost]
 
@@ -145,8 +147,16 @@ class Pace:
             raise
         now = clock()
         self._quota.succeeded(left, now)
-        self._upstream.add(now - left.at)
+        if isinstance(reply, Stream):
+            reply.on_close(partial(self._told, left.at, clock))
+        else:
+            self._upstream.add(now - left.at)
         return reply
+
+    def _told(self, left_at: float, clock: Callable[[], float], failure: BaseException | None) -> None:
+        """Learn how long a whole answer takes: whoever has time for its first word alone is not helped by it."""
+        if failure is None:
+            self._upstream.add(clock() - left_at)
 
     def _listening(self, call: Call, left: Mark, clock: Callable[[], float]) -> Callable[[Event], None]:
         """Learn from what the reply says about the limit, and pass on all that is told."""

@@ -111,13 +111,19 @@ class Answerer:
         return found, pressure.reduced(asked, request, at_chat) if pressed and asked.passages else asked
 
     async def _generate(self, asked: ChatRequest, call: Call, receipt: Receipt) -> Stream[ChatDelta]:
-        """Wait for the first words, and learn how long they took once the queue was left."""
-        if not self._pressure:
+        """Wait for the first words, and learn how long the whole answer takes once the queue is left."""
+        pressure = self._pressure
+        if not pressure:
             return await self._chat(asked, call)
         loop = asyncio.get_running_loop()
         begun = loop.time()
         reply = await self._chat(asked, call)
-        self._pressure.answered(loop.time() - begun - receipt.waited_for(CHAT))
+
+        def told(failure: BaseException | None) -> None:
+            if failure is None:
+                pressure.answered(loop.time() - begun - receipt.waited_for(CHAT))
+
+        reply.on_close(told)
         return reply
 
     async def _without_model(

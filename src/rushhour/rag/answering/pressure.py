@@ -95,7 +95,7 @@ class Pressure:
         self._admission.prepared(seconds)
 
     def answered(self, seconds: float) -> None:
-        """Learn how long the first word takes once the queue is left."""
+        """Learn how long an answer takes once the queue is left."""
         self._admission.answered(seconds)
 
     def _expected(self, bare: ChatRequest, part: float) -> Cost:

@@ -62,7 +62,7 @@ class DirectReply(Reply):
 
 
 class DirectQuota(Quota):
-    """`Quota` that tells a direct call its limits in numbers: what headers would state, to the same digits."""
+    """`Quota` that tells a direct call its limits in numbers: what headers would state, to the millisecond."""
 
     def written(self, visit: Visit, customer: Customer, model: str) -> dict[str, str]:
         """Return the headers that a written reply has."""
