@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from rushhour.cli.loop import run
+from rushhour.cli.writable import check_writable
 from rushhour.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def evaluate(
     if plot is not None and plot.suffix.lower() not in PLOTS:
         raise InvalidRequest(f"{plot}: plots are drawn as {' or '.join(PLOTS)}; name a file that ends so.")
     for file in filter(None, (json, plot)):
-        _check_writable(file)
+        check_writable(file)
     console = Console(highlight=False)
     found = run(_evaluate(wanted, console))
     show(found, console)
@@ -219,14 +220,3 @@ def _forget(folder: Path) -> None:
         return
     except OSError as cause:
         raise InvalidRequest(f"{folder} cannot be deleted ({cause.strerror}); delete it by hand.") from cause
-
-
-def _check_writable(file: Path) -> None:
-    """Say now, not after minutes, that a result could not be written."""
-    try:
-        with file.open("ab"):
-            pass
-        if file.stat().st_size == 0:
-            file.unlink()
-    except OSError as cause:
-        raise InvalidRequest(f"Cannot write {file}: {cause.strerror}. Name a file in a folder that exists.") from cause

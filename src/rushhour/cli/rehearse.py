@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 
 from rushhour.cli.loop import run
+from rushhour.cli.writable import check_writable
 from rushhour.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def rehearse(
     )
     report, json = report.resolve(), json.resolve() if json else None
     for file in filter(None, (json, report)):
-        _check_writable(file)
+        check_writable(file)
     from rushhour.rehearse.virtual.loop import run_rehearsal
 
     start = run_rehearsal if virtual else run
@@ -251,14 +252,3 @@ def _check_installed() -> None:
         raise InvalidRequest(
             f"The rehearsal needs {' and '.join(missing)}; install them with:  pip install 'rushhour[rehearse]'"
         )
-
-
-def _check_writable(file: Path) -> None:
-    """Say now, not after a minute and a half, that a result could not be written."""
-    try:
-        with file.open("ab"):
-            pass
-        if file.stat().st_size == 0:
-            file.unlink()
-    except OSError as cause:
-        raise InvalidRequest(f"Cannot write {file}: {cause.strerror}. Name a file in a folder that exists.") from cause

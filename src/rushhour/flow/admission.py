@@ -18,7 +18,7 @@ from rushhour.flow.call import Call
 from rushhour.flow.ledger.contract import Cost
 
 CAUTION = 1.5
-"""Who is let in must not fail at the queue itself, which knows better by then: the door wants more of the usual times."""
+"""Who is let in must not fail at the queue itself, which knows better by then: the door wants more of the time."""
 
 
 class Waiting(Protocol):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from pathlib import Path
 from pydoc_data.topics import topics
 from typing import Any
@@ -39,38 +38,18 @@ def labelled(folder: Path) -> Path:
     return folder
 
 
-async def run(name: str, folder: Path) -> dict[str, Any]:
-    """Run a benchmark as its reader would, and return what it wrote down."""
-    written = folder / f"{name}.json"
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", f"benchmarks.{name}", f"--json={written}", "--data", str(folder)),
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        said, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode == 0, said.decode()
-    found: dict[str, Any] = json.loads(await asyncio.to_thread(written.read_text))
-    return found
-
-
-async def test_the_extractive_benchmark(tmp_path: Path) -> None:
+async def test_the_extractive_benchmark(tmp_path: Path, benchmark_run: Any) -> None:
     """What is quoted is shorter than what was read, and holds no more."""
-    found = await run("extractive", await asyncio.to_thread(labelled, tmp_path))
+    found = await benchmark_run("extractive", "--data", str(await asyncio.to_thread(labelled, tmp_path)))
 
     ((quoted, first, everything),) = found["tables"].values()
     assert quoted["words"] < first["words"] <= everything["words"]
     assert 0.5 <= quoted["holds"] <= everything["holds"] == 1
 
 
-async def test_the_benchmark_of_what_is_not_there(tmp_path: Path) -> None:
+async def test_the_benchmark_of_what_is_not_there(tmp_path: Path, benchmark_run: Any) -> None:
     """Questions whose document is there are told from those whose document is gone."""
-    found = await run("unanswerable", await asyncio.to_thread(labelled, tmp_path))
+    found = await benchmark_run("unanswerable", "--data", str(await asyncio.to_thread(labelled, tmp_path)))
 
     ((with_cosines, words_alone),) = found["tables"].values()
     assert with_cosines["false"] == words_alone["false"] == 0

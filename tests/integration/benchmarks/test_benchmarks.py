@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,30 +23,10 @@ SMALL = {
 }
 
 
-async def run(folder: Path, name: str, *options: str) -> dict[str, Any]:
-    """Run a benchmark as its reader would, and return what it wrote down."""
-    written = folder / f"{name}.json"
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", f"benchmarks.{name}", f"--json={written}", *SMALL[name], *options),
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        said, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode == 0, said.decode()
-    found: dict[str, Any] = json.loads(await asyncio.to_thread(written.read_text))
-    return found
-
-
 @pytest.mark.parametrize("name", SMALL)
-async def test_a_benchmark_runs_and_its_invariants_hold(tmp_path: Path, name: str) -> None:
+async def test_a_benchmark_runs_and_its_invariants_hold(benchmark_run: Any, name: str) -> None:
     """No error surfaces and no limit is exceeded; only what a slow machine may break is not looked at."""
-    found = await run(tmp_path, name)
+    found = await benchmark_run(name, *SMALL[name])
 
     assert found["benchmark"] == name
     assert all(rows for rows in found["tables"].values())
@@ -58,9 +35,9 @@ async def test_a_benchmark_runs_and_its_invariants_hold(tmp_path: Path, name: st
     assert len(promises) > 0 or name == "overhead"
 
 
-async def test_a_seed_decides_everything(tmp_path: Path) -> None:
+async def test_a_seed_decides_everything(benchmark_run: Any) -> None:
     """Two runs of one seed come to the same outcomes at the same times; another seed does not."""
-    digests = [(await run(tmp_path, "million", f"--seed={seed}"))["notes"] for seed in (7, 7, 8)]
+    digests = [(await benchmark_run("million", *SMALL["million"], f"--seed={seed}"))["notes"] for seed in (7, 7, 8)]
 
     assert digests[0] == digests[1]
     assert digests[0] != digests[2]

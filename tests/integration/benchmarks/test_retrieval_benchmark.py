@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +14,7 @@ ROOT = Path(__file__).parents[3]
 TOPICS = ("walrus", "glacier", "lantern", "violin")
 
 
-async def test_the_comparison_runs_and_says_what_is_kept(tmp_path: Path) -> None:
+async def test_the_comparison_runs_and_says_what_is_kept(tmp_path: Path, benchmark_run: Any) -> None:
     """Every configuration has its row, and each promise between those compared is judged."""
     data = tmp_path / "data"
     (data / "qrels").mkdir(parents=True)
@@ -24,22 +23,9 @@ async def test_the_comparison_runs_and_says_what_is_kept(tmp_path: Path) -> None
     (data / "corpus.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in documents))
     (data / "queries.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in questions))
     (data / "qrels" / "test.tsv").write_text("".join(f"q-{topic}\t{topic}\t1\n" for topic in TOPICS))
-    written = tmp_path / "retrieval.json"
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.retrieval", f"--data={data}", f"--json={written}"),
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        said, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
 
-    assert process.returncode == 0, said.decode()
-    found = json.loads(await asyncio.to_thread(written.read_text))
+    found = await benchmark_run("retrieval", f"--data={data}")
+
     (rows,) = found["tables"].values()
     assert [row["name"] for row in rows] == ["dense", "lexical", "rrf", "fusion", "fusion+rerank"]
     assert all(row["recall@5"] == 1 for row in rows)

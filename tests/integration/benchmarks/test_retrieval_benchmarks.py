@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import json
-import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -56,26 +54,6 @@ def documents(tmp_path: Path) -> Path:
     return folder
 
 
-async def run(folder: Path, name: str, *options: str) -> dict[str, Any]:
-    """Run a benchmark as its reader would, and return what it wrote down."""
-    written = folder / f"{name}.json"
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", f"benchmarks.{name}", f"--json={written}", *options),
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        said, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode == 0, said.decode()
-    found: dict[str, Any] = json.loads(await asyncio.to_thread(written.read_text))
-    return found
-
-
 @pytest.fixture
 def judging(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Import `benchmarks.spans`, which is found from the project's root."""
@@ -118,9 +96,9 @@ def test_data_that_is_not_there_is_named(judging: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-async def test_chunking(tmp_path: Path, spans: Path) -> None:
+async def test_chunking(benchmark_run: Any, spans: Path) -> None:
     """Every splitter that is there is measured in every ranking; with a large budget everything is found."""
-    found = await run(tmp_path, "chunking", "--data", str(spans), "--budgets", "500", "8000")
+    found = await benchmark_run("chunking", "--data", str(spans), "--budgets", "500", "8000")
 
     read = {title: rows for title, rows in found["tables"].items() if title.startswith("spans read")}
     assert set(read) == {"spans read, dense", "spans read, fusion"}
@@ -131,9 +109,9 @@ async def test_chunking(tmp_path: Path, spans: Path) -> None:
 
 
 @pytest.mark.slow
-async def test_frameworks(tmp_path: Path, spans: Path, documents: Path) -> None:
+async def test_frameworks(benchmark_run: Any, spans: Path, documents: Path) -> None:
     """Ours finds everything here, whether or not the others are installed; what is missing is said."""
-    found = await run(tmp_path, "frameworks", "--documents", str(documents), "--spans", str(spans))
+    found = await benchmark_run("frameworks", "--documents", str(documents), "--spans", str(spans))
 
     whole, parts = found["tables"].values()
     assert whole[0] == {"contender": "rushhour", "recall@1": 1.0, "recall@5": 1.0, "mrr@10": 1.0}
@@ -143,9 +121,9 @@ async def test_frameworks(tmp_path: Path, spans: Path, documents: Path) -> None:
 
 
 @pytest.mark.slow
-async def test_ingestion(tmp_path: Path) -> None:
+async def test_ingestion(benchmark_run: Any) -> None:
     """Both parts run, and what was embedded alone is what was ingested."""
-    found = await run(tmp_path, "ingestion", "--speed-documents", "4", "--rounds", "1", "--documents", "50", "100")
+    found = await benchmark_run("ingestion", "--speed-documents", "4", "--rounds", "1", "--documents", "50", "100")
 
     speed, memory = found["tables"].values()
     assert speed[0]["chunks"] > 4

@@ -1,0 +1,18 @@
+"""Whether a result can be written, asked before the work that it is the result of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rushhour.errors import InvalidRequest
+
+
+def check_writable(file: Path) -> None:
+    """Say now, not after minutes, that a result could not be written; raises InvalidRequest."""
+    try:
+        with file.open("ab"):
+            pass
+        if file.stat().st_size == 0:
+            file.unlink()
+    except OSError as cause:
+        raise InvalidRequest(f"Cannot write {file}: {cause.strerror}. Name a file in a folder that exists.") from cause
