@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from rushhour.hops.contract import Passage
@@ -38,7 +39,7 @@ _ATTRIBUTE_UNSAFE: Final = str.maketrans({'"': "'", "<": "‹", ">": "›"})
 
 def fenced(passages: Sequence[Passage], question: str = "") -> tuple[str, str]:
     """Return the mark and the passages, each as `[n] <passage-MARK …>`, its text, and `</passage-MARK>`."""
-    blocks = [(passage, _attributes(passage), _text(passage, len(passages))) for passage in passages]
+    blocks = [(passage, _attributes(passage), _text(passage.text, len(passages))) for passage in passages]
     mark = _mark([question, *(part for _, *parts in blocks for part in parts)])
     return mark, "\n\n".join(
         f"[{passage.number}] <passage-{mark}{attributes}>\n\n{text}\n\n</passage-{mark}>"
@@ -62,18 +63,22 @@ def _attributes(passage: Passage) -> str:
     return "".join(f" {one}" for one in told)
 
 
+@lru_cache(maxsize=4096)
 def _attribute(value: str) -> str:
     one_line = " ".join(_disarmed(visible(value)).translate(_ATTRIBUTE_UNSAFE).split())
     return one_line if len(one_line) <= _LONGEST_ATTRIBUTE else f"{one_line[: _LONGEST_ATTRIBUTE - 1]}…"
 
 
-def _text(passage: Passage, provided: int) -> str:
+@lru_cache(maxsize=2048)
+def _text(text: str, provided: int) -> str:
+    """Disarm a passage; kept, for what is asked about in a rush is found again and again."""
+
     def told(reference: re.Match[str]) -> str:
         number = reference[1]
         ours = 1 <= int(number) <= provided and _follows_prose(reference.string, reference.start())
         return f"({number})" if ours else reference[0]
 
-    return _REFERENCE.sub(told, _disarmed(visible(passage.text)))
+    return _REFERENCE.sub(told, _disarmed(visible(text)))
 
 
 def _follows_prose(text: str, place: int) -> bool:
