@@ -58,7 +58,7 @@ def _prose(text: str, begin: int, end: int) -> Iterator[Place]:
                 yield Place(start + since + len(one) - len(one.lstrip()), start + since + len(one.rstrip()))
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _sentences(text: str) -> tuple[tuple[Place, frozenset[str]], ...]:
     """Take a passage apart; what is asked about now is cited again and again."""
     return tuple((place, telling(text[place.start : place.end])) for place in places(text))
