@@ -68,7 +68,7 @@ class Stream(Generic[T]):
     """Items of one reply in order; use as `async with stream: async for item in stream`.
 
     `deadline` (event-loop seconds) bounds every wait for an item, so a slow drip ends too. What has arrived by then
-    may still be read.
+    may still be read. `whole` says that it was read to its end, which a reader who leaves early does not.
     """
 
     def __init__(self, items: AsyncIterator[T], close: Callable[[], Awaitable[None]] = _nothing) -> None:
@@ -78,6 +78,7 @@ class Stream(Generic[T]):
         self._closed = False
         self._patience: _Patience | None = None
         self.deadline = math.inf
+        self.whole = False
 
     def on_close(self, then: OnClose) -> None:
         """Call `then(error or None)` once when the stream is closed; at once if it already is."""
@@ -98,6 +99,7 @@ class Stream(Generic[T]):
             with self._bounded():
                 return await anext(self._items)
         except StopAsyncIteration:
+            self.whole = True
             await self._finish(None)
             raise
         except BaseException as cause:

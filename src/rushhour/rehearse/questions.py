@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import random
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -144,16 +144,17 @@ class _Weights:
 
     def of(self, text: str) -> float:
         """Sum of the inverse document frequencies of a text's words."""
-        return sum(self._weight(word) for word in set(_content(text)))
+        return sum(self._weight(word) for word in dict.fromkeys(_content(text)))
 
     def nearest_rival(self, question: str, gold: str) -> float:
         """Return what part of the words the question shares with its gold the next best sentence shares too."""
-        shared: Counter[str] = Counter()
-        for word in set(_content(question)):
+        shared: defaultdict[str, float] = defaultdict(float)
+        for word in dict.fromkeys(_content(question)):
+            weight = self._weight(word)
             for sentence in self._where.get(word, ()):
-                shared[sentence] += self._weight(word)  # type: ignore[assignment]  # typeshed: counts are int
-        right = shared.pop(gold, 0)
-        return max(shared.values(), default=0) / right if right else math.inf
+                shared[sentence] += weight
+        right = shared.pop(gold, 0.0)
+        return max(shared.values(), default=0.0) / right if right else math.inf
 
     def _weight(self, word: str) -> float:
         return math.log(1 + len(self._sentences) / (1 + len(self._where.get(word, ()))))

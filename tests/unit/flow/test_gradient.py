@@ -145,7 +145,29 @@ def test_what_failures_took_comes_back_soon() -> None:
         for _ in range(max(gradient.limit, 10)):
             gradient.add(0.1, gradient.limit, now)
 
-    assert gradient.limit > 60
+    assert gradient.limit in range(100, 104)
+
+
+def test_an_upstream_that_stays_smaller_is_not_overrun_again_and_again() -> None:
+    """It bore 150 and bears 20 from now on: slow start leads there once, and then no further than it bears."""
+    gradient = Gradient2(initial=100, minimum=4, maximum=200)
+    failed = asked = 0
+    now = 0.0
+    for window in range(1_000):
+        capacity = 150 if window < 100 else 20
+        limit = gradient.limit
+        for n in range(max(limit, 10)):
+            now += 0.2 / max(limit, 10)
+            if n < capacity:
+                gradient.add(0.1, limit, now)
+            else:
+                gradient.drop(now)
+            if window >= 200:
+                asked, failed = asked + 1, failed + (n >= capacity)
+        if window >= 200:
+            assert gradient.limit < 40
+
+    assert failed / asked < 0.06
 
 
 def test_microseconds_are_no_overload() -> None:

@@ -2,19 +2,20 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
 
-from rushhour.errors import ConnectionLost, DeadlineExceeded, QueueFull, Throttled, WouldMissDeadline
+from rushhour.errors import CircuitOpen, ConnectionLost, DeadlineExceeded, QueueFull, Throttled, WouldMissDeadline
 from rushhour.flow.allowance import Allowance, LimitHeaders, LimitsSeen
-from rushhour.flow.call import Call, Event, Lane, stack
+from rushhour.flow.call import Call, Event, Hop, Lane, stack
 from rushhour.flow.ledger.contract import Cost
 from rushhour.flow.ledger.memory import Limits, MemoryQuota
 from rushhour.flow.policies.deadline import Deadline
 from rushhour.flow.policies.pace import Admitted, Gated, Pace, PaceSettings, Queued
 from rushhour.flow.policies.retry import Retry
+from rushhour.flow.stream import Stream
 from rushhour.testing import Scripted
 
 
@@ -150,6 +151,50 @@ async def test_a_call_that_failed_after_its_turn_goes_before_those_who_came_late
 
     assert hop.requests == ["first", "first"]
     await asyncio.gather(*others)
+
+
+async def test_who_met_an_open_circuit_has_had_no_turn() -> None:
+    """The crowd after an outage is refused on arrival with a time to come back, and not kept until its deadline."""
+    hop = Scripted("ok", forever=True)
+    loop = asyncio.get_running_loop()
+
+    async def circuit(request: Any, call: Call, inner: Hop[Any, Any]) -> Any:
+        if loop.time() < 2.0:
+            raise CircuitOpen("It rests.", retry_after=2.0 - loop.time())
+        return await inner(request, call)
+
+    asked = stack(hop, Retry(), circuit, pace())
+
+    replies = await asyncio.gather(*(asked(n, Call(deadline=20.0)) for n in range(200)), return_exceptions=True)
+
+    assert replies.count("ok") >= 17
+    assert {type(reply) for reply in replies if reply != "ok"} == {WouldMissDeadline}
+
+
+async def test_a_reader_who_leaves_early_says_nothing_of_how_long_answers_take() -> None:
+    """Answers take ten seconds; those who left after the first word do not make them look shorter."""
+    loop = asyncio.get_running_loop()
+
+    async def answering(_request: Any, _call: Call) -> Stream[str]:
+        async def words() -> AsyncIterator[str]:
+            yield "first"
+            await asyncio.sleep(10.0)
+            yield "last"
+
+        return Stream(words())
+
+    asked = stack(answering, pace())
+    async with await asked("q", Call()) as whole:
+        assert [word async for word in whole] == ["first", "last"]
+    for _ in range(30):
+        async with await asked("q", Call()) as left:
+            assert await anext(left) == "first"
+    busy = asyncio.ensure_future(asked("q", Call()))
+    await asyncio.sleep(0)
+
+    with pytest.raises(WouldMissDeadline):  # the turn comes in a second, the last word in eleven
+        await asked("q", Call(deadline=loop.time() + 5.0))
+    await (await busy).aclose()
 
 
 async def test_the_queue_is_bounded() -> None:

@@ -5,8 +5,9 @@ rises above that average, calls queue there instead of here, and the limit shrin
 limit comes out; who enforces it is somebody else's business. Times are seconds of any monotonic clock.
 
 Where this differs from the original: failed calls shrink the limit too, by their share of the calls of a round trip, so
-that a stray failure costs little and an overload halves it, and what they took comes back as in TCP's slow start;
-latencies below `FLOOR_S` count as equal; and a window that was interrupted by silence is thrown away.
+that a stray failure costs little and an overload halves it; what they took comes back as in TCP's slow start, up to the
+limit that was borne, or that failed on the way there; latencies below `FLOOR_S` count as equal; and a window that was
+interrupted by silence is thrown away.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ class Gradient2:
         self._weight = 2 / (long_windows + 1)
         self._limit = float(initial)
         self._worked = 0.0
+        self._climbing = False
         self._long = 0.0
         self._windows = 0
         self._window = _Window(-math.inf)
@@ -125,9 +127,12 @@ class Gradient2:
                 limit += self._smoothing * (gradient * limit + self._headroom - limit)
                 if gradient == 1.0 and not window.drops and limit < self._worked:
                     limit = min(limit * SLOW_START, self._worked)
+                    self._climbing = True
         if window.drops:
-            self._worked = max(self._worked, self._limit)
-            limit *= max(1 - window.drops / (window.samples + window.drops), STEEPEST)
+            kept = max(1 - window.drops / (window.samples + window.drops), STEEPEST)
+            self._worked = self._limit * kept if self._climbing else max(self._worked, self._limit)
+            self._climbing = False
+            limit *= kept
         self._limit = min(max(limit, float(self.minimum)), float(self.maximum))
 
     def _remember(self, short: float) -> None:

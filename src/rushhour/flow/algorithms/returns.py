@@ -7,6 +7,9 @@ import math
 LONGEST_S = 3_600.0
 """Nobody is sent away for longer than the queue's wait and this: many of those who were refused will never return."""
 
+SWEEP_S = 1.0
+"""Between two looks for tenants whose places have all passed: with many tenants a look at each refusal would cost."""
+
 
 class Returns:
     """A timetable of returns: each who is refused is told the place after the one before, at the pace of the limit.
@@ -17,10 +20,13 @@ class Returns:
 
     def __init__(self) -> None:
         self._until: dict[str, float] = {}
+        self._sweep_at = -math.inf
 
     def after(self, wait: float, tenant: str, price: float, now: float) -> float:
         """Return in how many seconds to come back: `wait` or later; a call keeps the hop busy for `price` seconds."""
-        self._until = {name: until for name, until in self._until.items() if until > now}
+        if now >= self._sweep_at:
+            self._until = {name: until for name, until in self._until.items() if until > now}
+            self._sweep_at = now + SWEEP_S
         drained = now + wait
         booked = self._until.get(tenant, -math.inf)
         at = min(max(drained, booked), drained + LONGEST_S)

@@ -163,7 +163,7 @@ class Breaker:
             self._open(now, str(cause), attempt.call)
             self._penniless = True
         elif cause.may_pass:
-            self._count(attempt, now, "no reply for {:.1f} s", cause)
+            self._count(attempt, now, cause)
         else:  # it refuses this request, so it is alive
             self._answered(attempt, now)
 
@@ -184,21 +184,21 @@ class Breaker:
             attempt.counted = None
         self._failed(attempt, error, asyncio.get_running_loop().time())
 
-    def _count(self, attempt: _Attempt, now: float, took: str, cause: RushhourError | None = None) -> None:
+    def _count(self, attempt: _Attempt, now: float, outcome: RushhourError | str) -> None:
         """Let an outcome change the state, unless the circuit has opened since the call left.
 
-        `took` tells how long it was, and is written out only where that is why the circuit opens.
+        What is no failure tells how long it was, and is written out only where that is why the circuit opens.
         """
         if attempt.openings != self._openings:
             return
-        failed, seconds = cause is not None, now - attempt.begun
+        failed, seconds = not isinstance(outcome, str), now - attempt.begun
         attempt.slow = seconds > self._settings.slow_s
         if not failed and not attempt.slow:
             if self._state is _State.PROBING:
                 self._close(now, attempt.call)
             attempt.counted = self._window.record(now, failed=False, slow=False)
             return
-        why = str(cause) if failed else took.format(seconds)
+        why = outcome.format(seconds) if isinstance(outcome, str) else str(outcome)
         if self._state is _State.PROBING:
             self._open(now, why, attempt.call)
             return

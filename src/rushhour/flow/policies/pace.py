@@ -148,15 +148,18 @@ class Pace:
         now = clock()
         self._quota.succeeded(left, now)
         if isinstance(reply, Stream):
-            reply.on_close(partial(self._told, left.at, clock))
+            reply.on_close(partial(self._told, left.at, clock, reply))
         else:
             self._upstream.add(now - left.at)
         return reply
 
-    def _told(self, left_at: float, clock: Callable[[], float], failure: BaseException | None) -> None:
+    def _told(
+        self, left_at: float, clock: Callable[[], float], reply: Stream[Any], failure: BaseException | None
+    ) -> None:
         """Learn how long a whole answer takes: whoever has time for its first word alone is not helped by it."""
-        if failure is None:
-            self._upstream.add(clock() - left_at)
+        took = clock() - left_at
+        if failure is None and (reply.whole or took > self._upstream.value):  # one left before its end says less
+            self._upstream.add(took)
 
     def _listening(self, call: Call, left: Mark, clock: Callable[[], float]) -> Callable[[Event], None]:
         """Learn from what the reply says about the limit, and pass on all that is told."""

@@ -81,12 +81,13 @@ class Retry:
                     raise
                 self._spend(cause, call)
                 call.emit(Retried(call.hop, attempt, wait, cause))
+                if not isinstance(cause, CircuitOpen):  # whoever met an open circuit has asked nobody yet
+                    call = replace(call, again=True)
             else:
                 self._refill(attempt)
                 return reply
             await asyncio.sleep(wait)
             attempt += 1
-            call = replace(call, again=True)
 
     def _is_too_long(self, wait: float, cause: RushhourError, call: Call) -> bool:
         if isinstance(cause, CircuitOpen) and wait > self._settings.circuit_patience_s:
