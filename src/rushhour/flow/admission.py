@@ -20,6 +20,9 @@ from rushhour.flow.ledger.contract import Cost
 CAUTION = 1.5
 """Who is let in must not fail at the queue itself, which knows better by then: the door wants more of the time."""
 
+SLIP = 1.05
+"""For the same reason this many times the predicted wait: it slips where calls fail and where replicas take turns."""
+
 
 class Waiting(Protocol):
     """A queue as those see it who are not in it yet; `flow.policies.pace.Pace` is one."""
@@ -68,13 +71,13 @@ class Admission:
         shortest, wait = self._queues[0], math.inf
         for queue in self._queues:
             theirs = queue.predict(cost, call, now)
-            if theirs <= 0 or now + theirs + besides <= call.deadline:
+            if theirs <= 0 or now + SLIP * theirs + besides <= call.deadline:
                 return queue.promise(cost, call)
             if theirs < wait:
                 shortest, wait = queue, theirs
         advice = shortest.advise(wait, later or cost, call, now)
         raise WouldMissDeadline(
-            f"An answer would take about {wait + besides:.1f} s and the request's deadline is in "
+            f"An answer would take about {SLIP * wait + besides:.1f} s and the request's deadline is in "
             f"{call.deadline - now:.1f} s; come back in {advice:.1f} s or allow a longer timeout.",
             retry_after=advice,
         )

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rushhour.errors import WouldMissDeadline
-from rushhour.flow.admission import CAUTION, Admission
+from rushhour.flow.admission import CAUTION, SLIP, Admission
 from rushhour.flow.algorithms.recent import Recent
 from rushhour.flow.call import Call
 from rushhour.flow.ledger.contract import Cost
@@ -87,14 +87,14 @@ async def test_a_promise_is_kept_on_every_way_out() -> None:
 async def test_the_times_before_and_after_the_queue_count() -> None:
     """What is learned is believed: slow retrieval and a slow model leave less of the deadline for the queue."""
     admission = Admission(Line(5.0))
-    admission.enter(ONE, Call(deadline=5))
+    admission.enter(ONE, Call(deadline=SLIP * 5))
 
     admission.prepared(1.0)
     admission.answered(2.0)
 
-    admission.enter(ONE, Call(deadline=5 + CAUTION * 3))
-    with pytest.raises(WouldMissDeadline, match=r"about 9\.5 s"):
-        admission.enter(ONE, Call(deadline=5 + CAUTION * 3 - 0.1))
+    admission.enter(ONE, Call(deadline=SLIP * 5 + CAUTION * 3))
+    with pytest.raises(WouldMissDeadline, match=r"about 9\.8 s"):
+        admission.enter(ONE, Call(deadline=SLIP * 5 + CAUTION * 3 - 0.1))
 
 
 async def test_without_a_queue_everybody_is_let_in() -> None:
@@ -111,7 +111,7 @@ async def test_a_second_queue_takes_what_the_first_cannot() -> None:
     """The promise counts where the call will go; who fits nowhere hears of the shorter wait."""
     first, second = Line(10.0), Line(1.0)
     admission = Admission(first, second)
-    call = Call(deadline=3)
+    call = Call(deadline=SLIP * 3)
     slow, quick = first.predict(ONE, call, 0.0), second.predict(ONE, call, 0.0)
 
     with admission.enter(ONE, call), admission.enter(ONE, call), admission.enter(ONE, call):

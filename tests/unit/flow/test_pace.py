@@ -13,7 +13,7 @@ from rushhour.flow.call import Call, Event, Hop, Lane, stack
 from rushhour.flow.ledger.contract import Cost
 from rushhour.flow.ledger.memory import Limits, MemoryQuota
 from rushhour.flow.policies.deadline import Deadline
-from rushhour.flow.policies.pace import Admitted, Gated, Pace, PaceSettings, Queued
+from rushhour.flow.policies.pace import SLIP, Admitted, Gated, Pace, PaceSettings, Queued
 from rushhour.flow.policies.retry import Retry
 from rushhour.flow.stream import Stream
 from rushhour.testing import Scripted
@@ -90,7 +90,7 @@ async def test_refuses_at_once_what_would_miss_its_deadline() -> None:
     """The refusal is immediate and names the time after which the call would fit (rule 5)."""
     hop = Scripted("ok", forever=True)
 
-    replies = await send_all(hop, pace(), [Call(deadline=5)] * 10)
+    replies = await send_all(hop, pace(), [Call(deadline=SLIP * 5)] * 10)
 
     refused = [reply for reply in replies if isinstance(reply, WouldMissDeadline)]
     assert len(refused) == 4
@@ -103,16 +103,16 @@ async def test_a_refused_caller_who_obeys_is_served() -> None:
     hop = Scripted("ok", forever=True)
     paced = pace()
     asked = stack(hop, paced)
-    first = [asyncio.ensure_future(asked(n, Call(deadline=5))) for n in range(6)]
+    first = [asyncio.ensure_future(asked(n, Call(deadline=SLIP * 5))) for n in range(6)]
     await asyncio.sleep(0)
     with pytest.raises(WouldMissDeadline) as refused:
-        await asked("late", Call(deadline=5))
+        await asked("late", Call(deadline=SLIP * 5))
     await asyncio.gather(*first)
 
     assert refused.value.retry_after is not None
     await asyncio.sleep(refused.value.retry_after)
     now = asyncio.get_running_loop().time()
-    assert await asked("late", Call(deadline=now + 5)) == "ok"
+    assert await asked("late", Call(deadline=now + SLIP * 5)) == "ok"
 
 
 async def test_a_refused_crowd_that_obeys_is_served() -> None:
@@ -125,7 +125,7 @@ async def test_a_refused_crowd_that_obeys_is_served() -> None:
         nonlocal refused
         for _attempt in range(2):
             try:
-                await hop("q", Call(deadline=loop.time() + 20.0))
+                await hop("q", Call(deadline=loop.time() + SLIP * 20.0))
             except WouldMissDeadline as cause:
                 refused += 1
                 await asyncio.sleep(cause.retry_after or 0.0)

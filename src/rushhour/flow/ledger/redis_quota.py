@@ -73,12 +73,9 @@ class RedisQuota:
         self._requests_taken += cost.requests
         self._tokens_taken += cost.tokens
         self._head, self._wanted_at = _NOTHING, now
-        backlog = self._backlog(now)
-        asks = False
         for dimension in self._dimensions:
             dimension.take(dimension.units_of(cost), now)
-            asks |= dimension.runs_out(backlog, now)
-        if asks:
+        if self._runs_out(now):
             self._ask()
 
     def give_back(self, cost: Cost) -> None:
@@ -178,6 +175,12 @@ class RedisQuota:
         if self._reply is not None:
             await asyncio.wait([self._reply])
         self._cancel_timers()
+
+    def _runs_out(self, now: float) -> bool:
+        """Whether to ask for more: where calls wait, the scarcest dimension decides, which is the last to run out."""
+        backlog = self._backlog(now)
+        short = [dimension.runs_out(backlog, now) for dimension in self._dimensions]
+        return bool(short) and (all(short) if backlog > 0 else any(short))
 
     def _want(self, cost: Cost, now: float) -> None:
         self._head, self._wanted_at = cost, now

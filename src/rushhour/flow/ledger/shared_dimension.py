@@ -96,11 +96,16 @@ class SharedDimension:
         return self.lease.held < self._spent.rate(now) * AHEAD_S
 
     def ask(self, units: float, backlog: float, now: float, *, wants: bool) -> Ask:
-        """Ask for what is missing for a cost of `units` and what comes after; tell what the others must know."""
+        """Ask for what is missing for a cost of `units` and what comes after; tell what the others must know.
+
+        While enough for the next moment is held there is no more to want, though another dimension asks: who holds two
+        places in the round of the replicas gets two shares.
+        """
         cost = units / self.rate
         self.lease.expire(now, cost)
-        missing = cost - self.lease.held
-        want = max(missing, self.soon(backlog, now) - self.lease.held)
+        want = missing = cost - self.lease.held
+        if self._alone or self.runs_out(backlog, now):
+            want = max(missing, self.soon(backlog, now) - self.lease.held)
         taken, self._taken = self._taken, 0.0
         taken_lost, self._taken_lost = self._taken_lost, 0.0
         most, self._most = self._most, None

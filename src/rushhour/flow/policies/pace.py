@@ -35,6 +35,8 @@ CostOf = Callable[[Any], Cost]
 
 CAUTION = 1.25
 """A call that has to wait is let in if this much of the upstream's usual time would be left to it."""
+SLIP = 1.02
+"""A wait takes this many times what is predicted: calls that fail go a second time, and replicas take turns."""
 LONGEST_GATE_S = 7 * 86_400.0
 """A longer wait than this is a mistake of the sender's, not advice."""
 JITTER = 1.1
@@ -260,7 +262,7 @@ class Pace:
                 f"{len(self._queue)} calls already wait for {call.hop or 'this hop'}; come back in {advice:.1f} s.",
                 retry_after=advice,
             )
-        needed = eta + (CAUTION * self._upstream.value if eta else 0.0)
+        needed = SLIP * eta + (CAUTION * self._upstream.value if eta else 0.0)
         if not call.again and now + needed > call.deadline:
             advice = self.advise(eta, cost, call, now)
             raise WouldMissDeadline(

@@ -152,6 +152,30 @@ def test_over_any_window_all_replicas_stay_within_the_limit(
     run_virtual(scene())
 
 
+@pytest.mark.parametrize("seed", [1, 3, 4])
+async def test_replicas_whose_calls_wait_get_equal_shares(fake_redis: ModuleType, seed: int) -> None:
+    """Whoever was first in a rush does not keep a second place in the round, though tokens are limited too."""
+    dice = random.Random(seed)
+    group = await replicas(fake_redis.FakeRedis(), 4, Limits(3000, 30_000_000, burst_s=1.0, use=1.0))
+    tasks: list[asyncio.Future[Any]] = []
+
+    async def arrive() -> None:
+        while True:
+            await asyncio.sleep(dice.expovariate(160))
+            tasks.extend(dice.choice(group).send(1, tokens=1_000.0))
+
+    arriving = asyncio.ensure_future(arrive())
+    await asyncio.sleep(20)
+    sent = [len(replica.sent) for replica in group]
+
+    await asyncio.sleep(20)
+
+    shares = [len(replica.sent) - before for replica, before in zip(group, sent, strict=True)]
+    assert sum(shares) == pytest.approx(1000, rel=0.02)
+    assert max(shares) <= 1.1 * min(shares)
+    await end(group, [arriving, *tasks])
+
+
 async def test_an_unused_lease_goes_back(fake_redis: ModuleType) -> None:
     """Half a second after the last demand, others can have it: the shared place is where the calls sent have put it."""
     server = fake_redis.FakeRedis()
