@@ -11,7 +11,8 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
-from rushhour.errors import UnreadableDocument
+from rushhour.errors import AttemptTimeout, ConnectionLost, RushhourError, Unavailable, UnreadableDocument
+from rushhour.hops.retry_after import advised_wait
 from rushhour.hops.transport_errors import FOREIGN_ERRORS
 from rushhour.rag.documents.addresses import NotPublic, any_socket, public_socket
 from rushhour.rag.documents.media_types import format_of_reply
@@ -24,6 +25,9 @@ MAX_BYTES: Final = 32 * 2**20
 MAX_REDIRECTS: Final = 5
 AT_ONCE: Final = 4
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
+_PASSING: Final = (408, 425, 429, 500, 502, 503, 504)
+"""Statuses with which a server says that the same page may be had later."""
+_LASTING: Final = (NotPublic, UnicodeError, aiohttp.InvalidURL, aiohttp.ClientConnectorCertificateError)
 _HEADERS: Final = {"user-agent": "rushhour", "accept": "text/html,*/*;q=0.8", "accept-encoding": "gzip"}
 
 
@@ -54,17 +58,18 @@ class Fetcher:
     async def fetch(self, url: str) -> Loaded:
         """Return a document's bytes and format.
 
-        Raises UnreadableDocument for whatever prevents it: an address that is not allowed, a status other than 200,
-        too much time, too many bytes; UnsupportedFormat for a type that has no parser.
+        Raises UnreadableDocument for what will prevent it tomorrow too: an address that is not allowed, most statuses
+        other than 200, too many bytes; an UpstreamError that may pass for a bad moment: a server that is overloaded or
+        out of reach, too much time; UnsupportedFormat for a type that has no parser.
         """
         async with self._turns:
             try:
                 async with asyncio.timeout(self._seconds):
                     return await self._follow(url)
             except TimeoutError as cause:
-                raise UnreadableDocument(f"{url} did not arrive within {self._seconds:g} s.") from cause
+                raise AttemptTimeout(f"{url} did not arrive within {self._seconds:g} s.") from cause
             except FOREIGN_ERRORS as cause:
-                raise UnreadableDocument(f"{url} cannot be fetched: {_reason(cause)}.") from cause
+                raise _failure(url, cause) from cause
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -90,8 +95,11 @@ class Fetcher:
                 if response.status in _REDIRECTS and "location" in response.headers:
                     at = _checked(url, str(response.url.join(URL(response.headers["location"]))))
                     continue
+                if response.status in _PASSING:
+                    advice = advised_wait(response.headers, "")
+                    raise Unavailable(_answers(url, response), retry_after=advice)
                 if response.status != 200:
-                    raise UnreadableDocument(f"{url} answers {response.status} {response.reason or ''}".strip() + ".")
+                    raise UnreadableDocument(_answers(url, response))
                 form, charset = format_of_reply(url, at, response.headers.get("content-type", ""))
                 return Loaded(_as_utf8(await self._body(url, response), charset), form)
             finally:
@@ -115,7 +123,7 @@ class Fetcher:
             if len(body) > self._max_bytes:
                 raise self._too_large(url)
         if unpack and not unpack.eof:
-            raise UnreadableDocument(f"{url} stopped in the middle of its answer.")
+            raise ConnectionLost(f"{url} stopped in the middle of its answer.")
         return bytes(body)
 
     def _too_large(self, url: str) -> UnreadableDocument:
@@ -152,6 +160,16 @@ def _as_utf8(content: bytes, charset: str) -> bytes:
         return content.decode(charset).encode() if charset else content
     except (LookupError, UnicodeError):
         return content
+
+
+def _answers(url: str, response: aiohttp.ClientResponse) -> str:
+    return f"{url} answers {response.status} {response.reason or ''}".strip() + "."
+
+
+def _failure(url: str, cause: BaseException) -> RushhourError:
+    reached = cause.os_error if isinstance(cause, aiohttp.ClientConnectorError) else cause
+    kind = UnreadableDocument if isinstance(reached, _LASTING) or isinstance(cause, _LASTING) else ConnectionLost
+    return kind(f"{url} cannot be fetched: {_reason(cause)}.")
 
 
 def _reason(cause: BaseException) -> str:

@@ -100,7 +100,7 @@ async def ingest_file(shop: Workshop, source: Source) -> tuple[FileReport, Rushh
 
 
 async def read_version(backend: Backend, source: Source) -> Version:
-    """Read a document's bytes and digest them; raises DocumentError."""
+    """Read a document's bytes and digest them; raises DocumentError, and an UpstreamError that may pass."""
     loaded = await _loaded(source)
     fingerprint, content = await asyncio.to_thread(_digests, backend, source, loaded)
     return Version(source, loaded, fingerprint, content)

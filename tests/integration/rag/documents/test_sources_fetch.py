@@ -11,7 +11,14 @@ from aiohttp import web
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
-from rushhour.errors import UnreadableDocument, UnsupportedFormat
+from rushhour.errors import (
+    AttemptTimeout,
+    ConnectionLost,
+    RushhourError,
+    Unavailable,
+    UnreadableDocument,
+    UnsupportedFormat,
+)
 from rushhour.rag.documents.addresses import is_public
 from rushhour.rag.documents.fetch import Fetcher, is_url
 from rushhour.rag.documents.media_types import format_of_reply
@@ -209,7 +216,7 @@ async def test_what_arrives_broken_says_so(serve: Serve, headers: dict[str, str]
     """Half a document is none."""
     base = await serve(always(body, content_type="text/plain", **headers))
     async with Fetcher(allow_private=True) as fetcher:
-        with pytest.raises(UnreadableDocument, match=reason):
+        with pytest.raises((UnreadableDocument, ConnectionLost), match=reason):
             await fetcher.fetch(base)
 
 
@@ -236,7 +243,7 @@ async def test_one_time_limit_covers_everything(serve: Serve) -> None:
 
     base = await serve(drip)
     async with Fetcher(allow_private=True, seconds=0.3) as fetcher:
-        with pytest.raises(UnreadableDocument, match=r"did not arrive within 0\.3 s"):
+        with pytest.raises(AttemptTimeout, match=r"did not arrive within 0\.3 s"):
             await fetcher.fetch(base)
 
 
@@ -251,14 +258,30 @@ async def test_errors_name_the_page_and_the_reason(serve: Serve) -> None:
         closed.bind(("127.0.0.1", 0))
         refused = f"http://127.0.0.1:{closed.getsockname()[1]}/"
         async with Fetcher(allow_private=True) as fetcher:
-            for url, reason in (
-                (base, "answers 404 Not Found"),
-                (refused, "no connection"),
-                ("http://a b/", "cannot|no URL"),
+            for url, kind, reason in (
+                (base, UnreadableDocument, "answers 404 Not Found"),
+                (refused, ConnectionLost, "no connection"),
+                ("http://a b/", RushhourError, "cannot|no URL"),
             ):
-                with pytest.raises(UnreadableDocument, match=reason) as caught:
+                with pytest.raises(kind, match=reason) as caught:
                     await fetcher.fetch(url)
                 assert url in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_a_server_in_trouble_may_be_asked_again(serve: Serve, status: int) -> None:
+    """It says when, and whoever ingests decides how often."""
+
+    async def busy(_request: web.Request) -> web.Response:
+        return web.Response(status=status, headers={"retry-after": "7"})
+
+    base = await serve(busy)
+    async with Fetcher(allow_private=True) as fetcher:
+        with pytest.raises(Unavailable, match=f"answers {status} ") as caught:
+            await fetcher.fetch(base)
+
+    assert caught.value.may_pass
+    assert caught.value.retry_after == 7.0
 
 
 @pytest.mark.parametrize(
