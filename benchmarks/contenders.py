@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from benchmarks.defaults import default_settings
 from benchmarks.local_embeddings import LocalEmbeddings
-from rushhour import settings
 from rushhour.assemble import assemble
 from rushhour.flow.call import Call
 from rushhour.rag.documents.sources import Source
@@ -36,7 +36,7 @@ def rushhour(documents: Mapping[str, str], questions: Sequence[str]) -> list[lis
 
 async def _rushhour(documents: Mapping[str, str], questions: Sequence[str]) -> list[list[Stretch]]:
     with tempfile.TemporaryDirectory() as folder:
-        async with assemble(settings.load(data_dir=Path(folder))) as system:
+        async with assemble(default_settings(Path(folder))) as system:
             sources = [Source(name, partial(str.encode, text), name) for name, text in documents.items()]
             summary = await system.ingester.ingest("benchmark", sources, Call("benchmark"))
             if not summary.complete:

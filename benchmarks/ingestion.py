@@ -24,9 +24,9 @@ import msgspec
 import numpy as np
 
 from benchmarks.children import module, running
+from benchmarks.defaults import default_settings
 from benchmarks.report import Cell, Column, Report, arguments
 from benchmarks.synthetic_documents import write_documents
-from rushhour import settings
 from rushhour.assemble import assemble, compose
 from rushhour.assemble.chat import CHATS
 from rushhour.assemble.ground import Ground
@@ -148,7 +148,7 @@ async def _embedded(embedder: LocalEmbed, texts: Sequence[Text]) -> Spent:
 async def _ingested(docs: Path, data: Path) -> tuple[list[Text], Spent]:
     """Ingest a folder into an empty catalog; return the texts that were embedded, and what it took once loaded."""
     loop = asyncio.get_running_loop()
-    async with assemble(settings.load(data_dir=data)) as system:
+    async with assemble(default_settings(data)) as system:
         await system.embed(Text("The model is loaded before the clock starts."), Call())
         clock, cpu = loop.time(), time.process_time()
         _complete(await system.jobs.ingest(COLLECTION, Asked((str(docs),)), Call("benchmark")))
@@ -183,7 +183,7 @@ async def _memory(report: Report, sizes: Sequence[int]) -> None:
 
 async def _watched(folder: Path) -> Peak:
     """Ingest a folder with all of the product but the embedder, and say what that took."""
-    loaded = settings.load(data_dir=folder / "data")
+    loaded = default_settings(folder / "data")
     (folder / "data").mkdir()
     async with AsyncExitStack() as closing:
         catalog = await SqliteCatalog.open(folder / "data" / "catalog.sqlite3")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from rushhour import settings
+from benchmarks.defaults import default_settings
 from rushhour.assemble import System, assemble
 from rushhour.rag.evaluate.collection import stock
 from rushhour.rag.evaluate.dataset import Dataset, Labelled, Text, read_dataset
@@ -33,7 +33,7 @@ async def ingested(folder: Path, limit: int | None) -> AsyncIterator[Bench]:
     """Ingest all documents of a BEIR folder; of its questions take at most `limit`, always the same."""
     dataset = read_dataset(folder).sample(limit, seed=1)
     with tempfile.TemporaryDirectory() as data:
-        async with assemble(settings.Settings(data_dir=Path(data))) as system:
+        async with assemble(default_settings(Path(data))) as system:
             await stock(system.ingester, COLLECTION, dataset, lambda _step: None)
             yield Bench(system, dataset)
 

@@ -7,7 +7,6 @@ where it is compared. The same questions, documents, chunks and vectors for each
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.defaults import without_settings
 from benchmarks.report import Column, Report, arguments
 
 METRICS = ("recall@1", "recall@5", "recall@10", "mrr@10", "ndcg@10")
@@ -50,11 +50,10 @@ def main() -> None:
 
 def evaluated(data: Path, options: list[str]) -> dict[str, Any]:
     """Run the command in a folder of its own, and return what it wrote down."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("RUSHHOUR_")}
     with tempfile.TemporaryDirectory(prefix="rushhour-retrieval-") as folder:
         written = Path(folder, "figures.json")
         command = [sys.executable, "-m", "rushhour.cli", "eval", str(data.resolve()), f"--json={written}", *options]
-        done = subprocess.run(command, cwd=folder, env=clean, stdout=subprocess.DEVNULL, check=False)  # noqa: S603
+        done = subprocess.run(command, cwd=folder, env=without_settings(), stdout=subprocess.DEVNULL, check=False)  # noqa: S603
         if done.returncode:
             sys.exit(done.returncode)
         found: dict[str, Any] = json.loads(written.read_text("utf-8"))

@@ -12,7 +12,10 @@ from rushhour.clock import unix_now
 from rushhour.errors import InvalidRequest, UnknownCollection
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-_COLLECTION_COLUMNS: Final = "name, embedder, version, created, files, chunks"
+_COLLECTION_COLUMNS: Final = (
+    "name, embedder, version, created, files, chunks, "
+    "coalesce((SELECT max(updated) FROM files WHERE collection = collections.key), created)"
+)
 
 
 def every(connection: sqlite3.Connection) -> list[Collection]:

@@ -18,8 +18,8 @@ from rushhour.catalog.job_contract import JobRecords
 class Collection:
     """A set of documents that is asked as one; over HTTP it is a model.
 
-    `embedder` names the embedding model its vectors come from, `version` grows with each visible change,
-    `created` is in Unix seconds.
+    `embedder` names the embedding model its vectors come from, `version` grows with each visible change. `created`, and
+    `updated`, when the newest of its files became visible, are in Unix seconds.
     """
 
     name: str
@@ -28,6 +28,7 @@ class Collection:
     created: int = 0
     files: int = 0
     chunks: int = 0
+    updated: int = 0
 
 
 @dataclass(frozen=True, slots=True)

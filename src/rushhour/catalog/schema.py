@@ -104,6 +104,7 @@ SCHEMA: Final = Schema(
             PRIMARY KEY (job, name)
         ) WITHOUT ROWID
         """,
+        "CREATE INDEX files_by_age ON files (collection, updated)",
     ),
 )
 

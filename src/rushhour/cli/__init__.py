@@ -47,9 +47,15 @@ def main() -> None:
     except RushhourError as cause:
         Console(stderr=True).print(f"[bold red]error:[/] {_plain(str(cause))}", highlight=False)
         sys.exit(1)
-    except KeyboardInterrupt:
-        Console(stderr=True).print("interrupted")
-        sys.exit(130)
+    except SystemExit as ended:
+        if _by_ctrl_c(ended):
+            Console(stderr=True).print("interrupted")
+        raise
+
+
+def _by_ctrl_c(ended: SystemExit) -> bool:
+    """Whether Ctrl-C ended a command that said nothing of it: typer exits with status 130 then, without a word."""
+    return ended.__context__ is not None and isinstance(ended.__context__.__cause__, KeyboardInterrupt)
 
 
 def _plain(text: str) -> str:

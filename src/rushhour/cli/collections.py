@@ -91,17 +91,12 @@ def _held(what: Collection | Dropped) -> str:
     return f"{count(what.files, 'file')}, {count(what.chunks, 'chunk')}"
 
 
-async def _all() -> list[tuple[Collection, int]]:
-    """Return each collection, and when it was last changed."""
+async def _all() -> list[Collection]:
     from rushhour import settings
     from rushhour.assemble import assemble
 
     async with assemble(settings.load()) as system:
-        listed = []
-        for collection in await system.catalog.collections():
-            files = await system.catalog.files(collection.name)
-            listed.append((collection, max((file.updated for file in files), default=collection.created)))
-        return listed
+        return await system.catalog.collections()
 
 
 async def _one(name: str) -> tuple[Collection, list[File]]:
@@ -120,7 +115,7 @@ async def _drop(name: str) -> Dropped:
         return await system.jobs.drop(name, Call("shell"))
 
 
-def _show_all(listed: list[tuple[Collection, int]], console: Console) -> None:
+def _show_all(listed: list[Collection], console: Console) -> None:
     if not listed:
         console.print("There are no collections. Make one:  [bold]rushhour ingest PATH… --collection NAME[/]")
         return
@@ -130,7 +125,13 @@ def _show_all(listed: list[tuple[Collection, int]], console: Console) -> None:
     table.add_column("embedder")
     for title in ("version", "updated"):
         table.add_column(title, justify="right")
-    for one, updated in listed:
-        numbers = (f"{one.files:,}", f"{one.chunks:,}", escape(one.embedder), str(one.version), f"{age(updated)} ago")
+    for one in listed:
+        numbers = (
+            f"{one.files:,}",
+            f"{one.chunks:,}",
+            escape(one.embedder),
+            str(one.version),
+            f"{age(one.updated)} ago",
+        )
         table.add_row(escape(one.name), *numbers)
     console.print(table)

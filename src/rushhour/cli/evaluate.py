@@ -20,10 +20,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rushhour.cli.loop import run
 from rushhour.cli.writable import check_writable
 from rushhour.errors import InvalidRequest
+from rushhour.rag.evaluate.configuration import USUAL, Configuration, configurations_of
 
 if TYPE_CHECKING:
     from rushhour.assemble import System
-    from rushhour.rag.evaluate.configuration import Configuration
     from rushhour.rag.evaluate.dataset import Dataset
     from rushhour.rag.evaluate.results import Evaluation
     from rushhour.rag.ingestion.ingest_report import Summary
@@ -45,7 +45,7 @@ def evaluate(
             help="What to compare, separated by commas: dense, lexical, rrf, fusion, each also with +rerank.",
             metavar="NAMES",
         ),
-    ] = "dense,lexical,rrf,fusion",
+    ] = USUAL,
     split: Annotated[str, typer.Option(help="Which labels to use: qrels/SPLIT.tsv.")] = "test",
     limit: Annotated[
         int | None, typer.Option(help="Ask so many of the questions, drawn by lot.", min=1, show_default="all")
@@ -72,7 +72,6 @@ def evaluate(
       rushhour eval datasets/nq --split dev --limit 500
     """
     from rushhour.cli.evaluate_table import show
-    from rushhour.rag.evaluate.configuration import configurations_of
     from rushhour.rag.evaluate.metrics import check_installed
 
     check_installed()

@@ -12,8 +12,8 @@ import msgspec
 import typer
 from rich.console import Console
 
+from rushhour.cli.writable import check_writable
 from rushhour.clock import unix_now
-from rushhour.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from rushhour.rehearse.planning.keys import PlanKeys
@@ -110,6 +110,8 @@ def plan(
     )
     traffic = traffic_of(keys)
     check_call(traffic, provider)
+    for result in filter(None, (json, report)):
+        check_writable(result)
     console = Console()
     made = plan_of(traffic, provider, keys.within)
     if keys.simulate:
@@ -138,15 +140,9 @@ def _write(made: Plan, json: Path | None, report: Path | None, console: Console)
     from rushhour.rehearse.planning.plan import write_plan
 
     for path, write in ((report, write_page), (json, write_plan)):
-        if path is None:
-            continue
-        try:
+        if path is not None:
             write(path, made)
-        except OSError as cause:
-            raise InvalidRequest(
-                f"Cannot write {path}: {cause.strerror}. Name a file in a folder that exists."
-            ) from cause
-        console.print(f"  Plan: {path}", style="bold", highlight=False, soft_wrap=True)
+            console.print(f"  Plan: {path}", style="bold", highlight=False, soft_wrap=True)
 
 
 def _command(file: Path | None, given: Mapping[str, object]) -> str:

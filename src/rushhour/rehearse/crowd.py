@@ -13,9 +13,10 @@ import argparse
 import asyncio
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 import msgspec
@@ -51,41 +52,29 @@ class Visited(msgspec.Struct, frozen=True):
     degraded: tuple[str, ...] = ()
 
 
-async def visit_all(target: Target, visits: list[Visit], report: Callable[[Visited], None]) -> None:
-    """Send every visitor at the scheduled time and report each one's end; returns when all are done."""
-    loop = asyncio.get_running_loop()
-    start = loop.time()
-    seats = asyncio.Semaphore(target.at_once) if target.at_once else None
-    connector = aiohttp.TCPConnector(limit=0, force_close=True)
-    unbounded = aiohttp.ClientTimeout(total=None, sock_connect=None)
-    async with (
-        aiohttp.ClientSession(connector=connector, timeout=unbounded) as session,
-        asyncio.TaskGroup() as crowd,
-    ):
+class Told(Protocol):
+    """What a reply tells of itself, as `rushhour.rehearse.reply.Reply` does."""
 
-        async def arrive(visit: Visit) -> None:
-            if seats is None:
-                report(await _visit(session, target, visit, start + visit.at))
-                return
-            async with seats:
-                report(await _visit(session, target, visit, loop.time()))
-
-        for visit in visits:
-            await asyncio.sleep(start + visit.at - loop.time())
-            crowd.create_task(arrive(visit))
+    first_at: float
+    status: int
+    advised: float | None
+    degraded: tuple[str, ...]
 
 
-async def _visit(session: aiohttp.ClientSession, target: Target, visit: Visit, due: float) -> Visited:
+async def pay_visit(
+    visit: Visit, due: float, obeys: bool, ask: Callable[[float], Awaitable[tuple[Told, Outcome, str]]]
+) -> Visited:
+    """Ask and, refused honestly by somebody who `obeys`, come again once; `ask` is told when patience begins."""
     loop = asyncio.get_running_loop()
     late = loop.time() - due
-    reply, outcome, kind = await _ask(session, target, visit, due)
+    reply, outcome, kind = await ask(due)
     refused, advised, returned = None, reply.advised, False
     if outcome is Outcome.REFUSED and advised is not None:
         refused = round(loop.time() - due, 4)
-        if target.obeys and advised <= LONGEST_ABSENCE_S:
+        if obeys and advised <= LONGEST_ABSENCE_S:
             await asyncio.sleep(advised)
             returned = True
-            reply, outcome, kind = await _ask(session, target, visit, loop.time())
+            reply, outcome, kind = await ask(loop.time())
     return Visited(
         user=visit.user,
         at=visit.at,
@@ -101,6 +90,31 @@ async def _visit(session: aiohttp.ClientSession, target: Target, visit: Visit, d
         returned=returned,
         degraded=reply.degraded,
     )
+
+
+async def visit_all(target: Target, visits: list[Visit], report: Callable[[Visited], None]) -> None:
+    """Send every visitor at the scheduled time and report each one's end; returns when all are done."""
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    seats = asyncio.Semaphore(target.at_once) if target.at_once else None
+    connector = aiohttp.TCPConnector(limit=0, force_close=True)
+    unbounded = aiohttp.ClientTimeout(total=None, sock_connect=None)
+    async with (
+        aiohttp.ClientSession(connector=connector, timeout=unbounded) as session,
+        asyncio.TaskGroup() as crowd,
+    ):
+
+        async def arrive(visit: Visit) -> None:
+            ask = partial(_ask, session, target, visit)
+            if seats is None:
+                report(await pay_visit(visit, start + visit.at, target.obeys, ask))
+                return
+            async with seats:
+                report(await pay_visit(visit, loop.time(), target.obeys, ask))
+
+        for visit in visits:
+            await asyncio.sleep(start + visit.at - loop.time())
+            crowd.create_task(arrive(visit))
 
 
 async def _ask(session: aiohttp.ClientSession, target: Target, visit: Visit, due: float) -> tuple[Reply, Outcome, str]:

@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from rushhour.errors import InvalidRequest
+from rushhour.flow.ledger.contract import MOST
 from rushhour.rehearse.processes import Child, leashed, running
 from rushhour.rehearse.scenario import Scenario
 from rushhour.rehearse.visits import Visit
@@ -106,7 +108,7 @@ class Site:
     url: str
     environment: Mapping[str, str]
     scenario: Scenario
-    profile: Mapping[str, Mapping[str, object]]
+    profile: Mapping[str, Mapping[str, Any]]
     folder: Path
 
 
@@ -148,12 +150,8 @@ def production(site: Site) -> Pipeline:
         "RETRIEVAL__TOP_K": TOP_K,
         "ANSWERS__REUSE": "false",
         "SERVER__DEADLINE_S": site.scenario.patience_s,
-        "VECTORS__QPS": site.profile["vectors"]["query_per_s"],
+        **_told_of(site.profile),
     }
-    for section, surface in (("EMBED", "embeddings"), ("CHAT", "chat")):
-        limits = site.profile[surface]
-        told |= {f"{section}__{name.upper()}": limits[name] for name in ("rpm", "tpm", "burst_s", "price_in")}
-    told["CHAT__PRICE_OUT"] = site.profile["chat"]["price_out"]
     if weights := {tenant.name: tenant.weight for tenant in tenants if tenant.weight != 1}:
         told["QUEUE__WEIGHTS"] = json.dumps(weights)
     where: dict[str, object] = {
@@ -196,6 +194,16 @@ def pipelines_of(text: str) -> tuple[str, ...]:
         told = f"There is no pipeline {', '.join(map(repr, unknown))}" if unknown else "--pipelines names none"
         raise InvalidRequest(f"{told}; choose from: {', '.join(PIPELINES)}.", param="--pipelines")
     return tuple(name for name in PIPELINES if name in names)
+
+
+def _told_of(profile: Mapping[str, Mapping[str, Any]]) -> dict[str, object]:
+    """Return the limits and prices that a profile states, as settings; what nobody counts up to is no limit."""
+    limits = {"VECTORS__QPS": profile["vectors"]["query_per_s"]}
+    told: dict[str, object] = {"CHAT__PRICE_OUT": profile["chat"]["price_out"]}
+    for section, surface in (("EMBED", "embeddings"), ("CHAT", "chat")):
+        limits |= {f"{section}__{name.upper()}": profile[surface][name] for name in ("rpm", "tpm")}
+        told |= {f"{section}__{name.upper()}": profile[surface][name] for name in ("burst_s", "price_in")}
+    return {name: limit for name, limit in limits.items() if limit < MOST} | told
 
 
 def _tutorial(site: Site, name: str) -> dict[str, str]:

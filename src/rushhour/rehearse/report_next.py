@@ -62,7 +62,7 @@ def _doubts(rehearsal: Rehearsal) -> Iterator[Advice]:
             "care",
             f"The simulated provider was a bottleneck itself while {' and '.join(held)} played: those waits are this "
             "machine’s too. Rehearse again with nothing else on it, with fewer users, or on virtual time.",
-            f"{rehearsal.command} --virtual" if held == ["production"] and "--" in rehearsal.command else "",
+            _on_virtual_time(rehearsal.command) if held == ["production"] else "",
         )
     yield from filter(None, (_starved(run, rehearsal) for run in rehearsal.runs))
     late = max((run.crowd_late_p99_s for run in rehearsal.runs), default=0.0)
@@ -72,6 +72,17 @@ def _doubts(rehearsal: Rehearsal) -> Iterator[Advice]:
             f"The crowd itself was up to {seconds(late)} late: this machine was busy with something else. The waits "
             "count from when users were due, so they are the machine’s too.",
         )
+
+
+def _on_virtual_time(command: str) -> str:
+    """Return what plays the same for production alone; nothing where that cannot be: an app's own time is real."""
+    words = shlex.split(command)
+    if not words or "--target" in words:
+        return ""
+    if "--pipelines" in words:
+        chosen = words.index("--pipelines")
+        del words[chosen : chosen + 2]
+    return shlex.join([*words, "--virtual"])
 
 
 def _starved(run: Run, rehearsal: Rehearsal) -> Advice | None:

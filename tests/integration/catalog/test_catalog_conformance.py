@@ -39,6 +39,7 @@ async def test_a_new_collection_is_empty(catalog: Catalog) -> None:
 
     assert (made.version, made.files, made.chunks, made.embedder) == (0, 0, 0, "model")
     assert made.created > 1_600_000_000
+    assert made.updated == made.created
     assert await catalog.collection("docs") == made
 
 
@@ -105,7 +106,8 @@ async def test_publishing_makes_a_file_visible(catalog: Catalog) -> None:
     assert found.updated > 1_600_000_000
     assert await catalog.files("docs") == [found]
     collection = await catalog.collection("docs")
-    assert (collection.version, collection.files, collection.chunks) == (1, 1, 1)
+    assert (collection.version, collection.files, collection.chunks, collection.updated) == (1, 1, 1, found.updated)
+    assert await catalog.collections() == [collection]
 
 
 async def test_publishing_the_same_again_changes_nothing(catalog: Catalog) -> None:

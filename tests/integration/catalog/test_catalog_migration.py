@@ -42,6 +42,7 @@ async def test_a_catalog_of_the_first_release_opens(tmp_path: Path) -> None:
     try:
         (collection,) = await catalog.collections()
         assert (collection.name, collection.version, collection.files, collection.chunks) == ("docs", 3, 1, 2)
+        assert (collection.created, collection.updated) == (1700000000, 1700000001)
         assert await catalog.files("docs") == [File("a.txt", "v1", "A", "a.txt", 10, 2, 1700000001)]
         assert [match.id for match in await catalog.lexical("docs", "otter", 5)] == ["docs/a.txt/y-0"]
         before = await catalog.chunks("docs", ["docs/a.txt/x-0", "docs/a.txt/y-0"])

@@ -130,7 +130,7 @@ async def test_a_catalog_of_a_newer_release(tmp_path: Path) -> None:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
 
-    with pytest.raises(SettingsError, match=r"newer rushhour \(schema 99; this one knows 2\)"):
+    with pytest.raises(SettingsError, match=r"newer rushhour \(schema 99; this one knows 3\)"):
         await SqliteCatalog.open(path)
 
 

@@ -134,6 +134,26 @@ def test_a_starved_tutorial_is_not_held_against_it(finished: Rehearsal) -> None:
     assert "never reached" not in _told(msgspec.structs.replace(finished, runs=[busy]))
 
 
+@pytest.mark.parametrize(
+    ("command", "advised"),
+    [
+        ("rushhour rehearse --scenario monday --users 9", "rushhour rehearse --scenario monday --users 9 --virtual"),
+        (
+            "rushhour rehearse --users 9 --pipelines naive,sdk,production --slo 'p95<=20s'",
+            "rushhour rehearse --users 9 --slo 'p95<=20s' --virtual",
+        ),
+        ("rushhour rehearse --target http://127.0.0.1:9/v1 --model app --pipelines production", ""),
+        ("", ""),
+    ],
+)
+def test_only_what_runs_is_advised(finished: Rehearsal, command: str, advised: str) -> None:
+    """On virtual time production plays alone, and an app of one's own not at all."""
+    held = msgspec.structs.replace(_with(finished, simulator=SimulatorLoad(bottleneck=True)), command=command)
+
+    assert advice(held)[0].text.startswith("The simulated provider was a bottleneck itself")
+    assert advice(held)[0].command == advised
+
+
 def test_nothing_to_mend_leads_to_a_worse_day(finished: Rehearsal) -> None:
     """Good news is told as such."""
     calm = msgspec.structs.replace(_with(finished), floor=FloorNote(bound="arrivals"))

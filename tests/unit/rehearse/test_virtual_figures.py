@@ -10,11 +10,16 @@ from rushhour import settings
 from rushhour.rehearse.crowd import Visited
 from rushhour.rehearse.judge import Outcome
 from rushhour.rehearse.pipelines import Site, production
+from rushhour.rehearse.planning.provider import find_provider
+from rushhour.rehearse.planning.simulate import overrides_for, size_of
+from rushhour.rehearse.planning.traffic import Traffic
+from rushhour.rehearse.planning.walls import walls_of
 from rushhour.rehearse.scenario import Tenant, change
 from rushhour.rehearse.scenario_file import find_scenario
 from rushhour.rehearse.virtual.systems import settings_of_pipeline
 from rushhour.rehearse.virtual.usage import limit_used
 from rushhour.simulator import load_profile
+from rushhour.simulator.profile_files import shipped
 
 
 def test_settings_are_those_of_the_real_rehearsal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,6 +31,26 @@ def test_settings_are_those_of_the_real_rehearsal(tmp_path: Path, monkeypatch: p
         monkeypatch.setenv(name, value)
 
     assert ours == settings.load()
+
+
+@pytest.mark.parametrize("profile", shipped())
+def test_every_shipped_profile_becomes_settings(profile: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is, and as a plan changes it; what nobody counts up to is no limit."""
+    provider, traffic = find_provider(profile), Traffic(users=200, over_s=60.0)
+    planned = overrides_for(traffic, provider, size_of(traffic, walls_of(traffic, provider), 2_000))
+    for overrides in ((), planned):
+        stated = load_profile(profile, overrides)
+        pipeline = production(Site("http://simulated", {}, find_scenario("monday"), stated.as_json(), tmp_path))
+        ours = settings_of_pipeline(pipeline)
+        with monkeypatch.context() as environment:
+            for name, value in pipeline.env.items():
+                environment.setenv(name, value)
+            assert ours == settings.load()
+
+        assert ours.chat.rpm == stated.chat.rpm
+        assert ours.chat.tpm == (stated.chat.tpm if stated.chat.tpm < 1e12 else None)
+        assert ours.embed.tpm == (stated.embeddings.tpm if stated.embeddings.tpm < 1e12 else None)
+        assert ours.vectors.qps == stated.vectors.query_per_s
 
 
 def test_this_processs_environment_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,13 +34,20 @@ class Estimate:
     worse: bool
 
 
-def estimate(values: NDArray[np.float64], seed: int, draws: int = DRAWS) -> list[Estimate]:
-    """Estimate each configuration's mean; `values` has the shape (configurations, questions), with 1 or more of each.
+def estimate(values: NDArray[np.float64], seed: int, draws: int = DRAWS) -> list[list[Estimate]]:
+    """Estimate the mean of each configuration by each metric; the draws are the same for all of them.
 
-    The same seed gives the same intervals. Percentile intervals: they never leave the range of the values.
+    `values` has the shape (metrics, configurations, questions), with 1 or more of each. The same seed gives the same
+    intervals. Percentile intervals: they never leave the range of the values.
     """
-    means = values.mean(axis=1)
-    drawn = _means_of_draws(values, np.random.default_rng(seed), draws)
+    metrics, configurations, questions = values.shape
+    rows = values.reshape(metrics * configurations, questions)
+    drawn = _means_of_draws(rows, np.random.default_rng(seed), draws).reshape(draws, metrics, configurations)
+    return [_compared(values[metric].mean(axis=1), drawn[:, metric]) for metric in range(metrics)]
+
+
+def _compared(means: NDArray[np.float64], drawn: NDArray[np.float64]) -> list[Estimate]:
+    """Judge configurations by one metric: their means, and those of each draw, shape (draws, configurations)."""
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(drawn, [tail, 1 - tail], axis=0)
     best = int(np.argmax(means))
@@ -58,7 +65,7 @@ def estimate(values: NDArray[np.float64], seed: int, draws: int = DRAWS) -> list
 
 
 def _means_of_draws(values: NDArray[np.float64], chance: np.random.Generator, draws: int) -> NDArray[np.float64]:
-    """Return the means of each draw, shape (draws, configurations)."""
+    """Return the mean of each row in each draw, shape (draws, rows)."""
     questions = values.shape[1]
     rows = max(1, _AT_ONCE // questions)
     parts = []

@@ -109,10 +109,10 @@ def judge(dataset: Dataset, trials: Sequence[Trial], where: Circumstances) -> Ev
     questions = dataset.questions
     relevant = [question.relevant for question in questions]
     measured = np.stack([measure([reply.documents for reply in trial.replies], relevant) for trial in trials])
-    estimates = {metric: estimate(measured[:, :, nth], where.seed) for nth, metric in enumerate(METRICS)}
+    estimates = dict(zip(METRICS, estimate(np.moveaxis(measured, -1, 0), where.seed), strict=True))
     answerable = sum(bool(question.answers) for question in questions)
     if answerable:
-        estimates[f"answer@{where.top_k}"] = estimate(_held(questions, trials), where.seed)
+        (estimates[f"answer@{where.top_k}"],) = estimate(_held(questions, trials)[None], where.seed)
     runs = tuple(
         _run(trial, {metric: found[nth] for metric, found in estimates.items()}, where.prices)
         for nth, trial in enumerate(trials)

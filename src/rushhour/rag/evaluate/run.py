@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from rushhour.catalog.contract import Chunk
 from rushhour.errors import RushhourError
@@ -18,9 +18,7 @@ from rushhour.rag.evaluate.containment import contains
 from rushhour.rag.evaluate.dataset import Labelled
 from rushhour.rag.evaluate.metrics import DEPTH
 from rushhour.rag.receipt import Receipt
-
-SPARE: Final = 2
-"""How many ranked chunks are packed for each passage that is wanted, as for an answer."""
+from rushhour.rag.retrieval.retrieve import SPARE
 
 Ranked = Sequence[tuple[Chunk, float]]
 Pack = Callable[[str, Ranked, int], Awaitable[Sequence[Passage]]]
@@ -28,17 +26,10 @@ Pack = Callable[[str, Ranked, int], Awaitable[Sequence[Passage]]]
 
 
 class Ranks(Protocol):
-    """What is evaluated: `rag.retrieve.Retriever` is one."""
+    """What is evaluated: `Retriever` is one."""
 
     async def ranked(
-        self,
-        collection: str,
-        question: str,
-        call: Call,
-        *,
-        limit: int,
-        ranking: str | None = None,
-        rerank: bool | None = None,
+        self, collection: str, question: str, call: Call, *, limit: int, ranking: str, rerank: bool
     ) -> Ranked:
         """Return chunks with their scores, best first."""
         ...

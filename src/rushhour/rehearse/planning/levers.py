@@ -33,20 +33,21 @@ class Lever:
 def levers_of(traffic: Traffic, provider: Provider) -> list[Lever]:
     """Return the changes, sorted by the floor they lead to, then by how much of the tightest limit is left used.
 
-    A change that is no better than a smaller one of its kind is left out.
+    A change that is no better than none, or than a smaller one of its kind, is left out. Replicas come last: they move
+    nothing, and many expect that they do.
     """
     now = walls_of(traffic, provider)
-    found = [*_tiers(traffic, provider, now), *_second_model(traffic, provider, now), *_thrift(traffic, provider, now)]
-    found.append(
-        _lever("replicas", "more replicas of rushhour", now, now, "the limits are the provider's; replicas share them")
+    as_it_is = _lever(
+        "replicas", "more replicas of rushhour", now, now, "the limits are the provider's; replicas share them"
     )
-    return sorted(_better(found), key=lambda lever: (*_rank(lever), lever.kind == "replicas"))
+    found = [*_tiers(traffic, provider, now), *_second_model(traffic, provider, now), *_thrift(traffic, provider, now)]
+    return [*sorted(_better(found, as_it_is), key=_rank), as_it_is]
 
 
-def _better(found: Sequence[Lever]) -> Iterator[Lever]:
+def _better(found: Sequence[Lever], as_it_is: Lever) -> Iterator[Lever]:
     best: dict[str, tuple[float, float]] = {}
     for lever in found:
-        if lever.kind not in best or _rank(lever) < best[lever.kind]:
+        if _rank(lever) < best.get(lever.kind, _rank(as_it_is)):
             best[lever.kind] = _rank(lever)
             yield lever
 
@@ -86,21 +87,9 @@ def _thrift(traffic: Traffic, provider: Provider, now: Walls) -> Iterator[Lever]
     ceiling = max(round(traffic.answer_tokens * _ROOM), 1)
     if ceiling < traffic.max_tokens:
         then = walls_of(traffic.changed(max_tokens=ceiling), provider)
-        yield _lever(
-            "max_tokens",
-            f"max_tokens {ceiling:,} instead of {traffic.max_tokens:,}",
-            then,
-            now,
-            _how_charged(traffic, provider),
-        )
-
-
-def _how_charged(traffic: Traffic, provider: Provider) -> str:
-    if provider.chat.charge == "sum":
-        return "the provider charges the prompt and max_tokens together (RUSHHOUR_CHAT__MAX_TOKENS)"
-    if provider.chat.charge == "max" and traffic.max_tokens > traffic.prompt_tokens:
-        return "the provider charges max_tokens where it is more than the prompt (RUSHHOUR_CHAT__MAX_TOKENS)"
-    return "the provider charges the prompt, which is the larger part here"
+        together = "and max_tokens together" if provider.chat.charge == "sum" else "or max_tokens, whichever is more"
+        how = f"the provider charges the prompt {together} (RUSHHOUR_CHAT__MAX_TOKENS)"
+        yield _lever("max_tokens", f"max_tokens {ceiling:,} instead of {traffic.max_tokens:,}", then, now, how)
 
 
 def _lever(kind: str, change: str, then: Walls, now: Walls, how: str) -> Lever:

@@ -35,7 +35,6 @@ def render_page(plan: Plan) -> str:
         title=escape(f"rushhour plan: {headline(plan)}"),
         style=(resources.files("rushhour.rehearse") / "report.css").read_text("utf-8"),
         provider=escape(f"profile {plan.profile}{model}"),
-        partial=" · <b>interrupted, partial</b>" if plan.simulated and plan.simulated.partial else "",
         headline=escape(headline(plan)),
         lead=f'<p class="lead">{escape(lead)}</p>',
         facts=_facts(plan),
@@ -109,6 +108,7 @@ def _waits(plan: Plan) -> str:
         ("refused at first, and told when to come back", lambda one: f"{one.refused:,}", False),
         ("… came back then, and answered", lambda one: f"{one.served_later:,} of {one.came_back:,}", False),
         ("got less than asked, to save tokens", lambda one: f"{one.reduced:,}", False),
+        ("got quotations, without the chat model", lambda one: f"{one.quoted:,}", False),
     ]
     return (
         "<section><h2>How long people wait</h2><p>Rushhour’s own engine against a simulation of this provider, on "

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from rushhour.hops.extractive import EXTRACTIVE
 from rushhour.rehearse.counting import percentile
 from rushhour.rehearse.crowd import Visited
 from rushhour.rehearse.floor import Limits
@@ -41,7 +42,8 @@ class Simulated(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a simulated peak; times in seconds, of those answered, from when they came.
 
     `scale` is the part of the users, and of the limits, that was played; `over_s` the time in which they came.
-    `refused` were told honestly at first when to come back, `served_later` of them were answered when they did.
+    `refused` were told honestly at first when to come back, `served_later` of them were answered when they did. Of
+    those answered, `quoted` got quotations in place of the chat model, which was not to be reached in time.
     `curve` is the time within which each per cent of all users had an answer.
     """
 
@@ -54,6 +56,7 @@ class Simulated(msgspec.Struct, frozen=True, kw_only=True):
     served_later: int
     unanswered: int
     reduced: int
+    quoted: int
     p50_s: float | None
     p90_s: float | None
     p95_s: float | None
@@ -62,7 +65,6 @@ class Simulated(msgspec.Struct, frozen=True, kw_only=True):
     makespan_s: float
     curve: list[float | None]
     wall_s: float
-    partial: bool = False
 
 
 @dataclass(slots=True)
@@ -200,6 +202,7 @@ def _summed(visits: Sequence[Visited], size: Size, wall_s: float) -> Simulated:
         served_later=sum(visit.outcome is Outcome.ANSWERED for visit in back),
         unanswered=size.users - len(right),
         reduced=sum("reduced" in visit.degraded for visit in visits),
+        quoted=sum(EXTRACTIVE in visit.degraded for visit in visits),
         p50_s=percentile(right, 50),
         p90_s=percentile(right, 90),
         p95_s=percentile(right, 95),
@@ -208,5 +211,4 @@ def _summed(visits: Sequence[Visited], size: Size, wall_s: float) -> Simulated:
         makespan_s=round(max((visit.at + visit.done_s for visit in visits), default=0.0), 3),
         curve=[0.0 if not count else right[count - 1] if count <= len(right) else None for count in within],
         wall_s=round(wall_s, 2),
-        partial=len(visits) < size.users,
     )

@@ -55,6 +55,8 @@ def _waits(plan: Plan) -> str:
     told += "; nobody refused." if not seen.refused else f". {_refused(seen, plan)}"
     if seen.reduced:
         told += f" {share(seen.reduced, seen.users)} got fewer passages or a shorter answer to save tokens in the rush."
+    if seen.quoted:
+        told += f" {share(seen.quoted, seen.users)} got quotations: the chat model was not to be reached in time."
     return told
 
 

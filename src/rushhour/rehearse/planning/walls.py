@@ -2,7 +2,8 @@
 
 A limit that lets R questions a second pass, and `burst_s` seconds of them be saved up, has let N questions pass after
 `N / R` seconds less what was saved up. One second of the savings stands against the time of the last answer itself, as
-in `rushhour.rehearse.floor`; the users' own arrivals are the least it takes.
+in `rushhour.rehearse.floor`; the users' own arrivals are the least it takes. Slots are such a limit, too: S of them,
+each taken for T seconds, let S / T a second pass, and begin with T seconds of that saved up, since all are free.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ _HALVINGS = 40
 class Wall:
     """One limit: what it says, how many questions a second it lets pass, and when the whole peak has passed it.
 
+    `saved_s` is how many seconds of it are saved up at the start, beyond the one that stands for the last answer.
     `used` is the share of it that the peak takes while it lasts (None: all come at once).
     """
 
     key: str
     limit: str
     allows_per_s: float
+    saved_s: float
     floor_s: float
     used: float | None
 
@@ -75,10 +78,8 @@ def walls_of(traffic: Traffic, provider: Provider) -> Walls:
         found.append(_ramp(traffic, chat.ramp, chat.ramp.above_tpm))
     if chat.latency.slots is not None:
         work_s = chat.work_s(traffic.answer_tokens)
-        rate = chat.latency.slots / work_s
-        found.append(
-            _wall(traffic, "chat slots", f"{chat.latency.slots} calls at a time, {work_s:.3g} s each", rate, 1.0)
-        )
+        says = f"{chat.latency.slots} calls at a time, {work_s:.3g} s each"
+        found.append(_wall(traffic, "chat slots", says, chat.latency.slots / work_s, work_s))
     ordered = sorted(found, key=lambda wall: (-wall.floor_s, -(wall.used or 0.0), wall.allows_per_s))
     return Walls(tuple(ordered), traffic.over_s)
 
@@ -97,11 +98,9 @@ def _embedding(traffic: Traffic, provider: Provider) -> list[Wall]:
 
 
 def _wall(traffic: Traffic, key: str, limit: str, allows_per_s: float, burst_s: float) -> Wall:
-    return Wall(key, limit, allows_per_s, _floor(traffic, allows_per_s, burst_s), _used(traffic, allows_per_s))
-
-
-def _floor(traffic: Traffic, allows_per_s: float, burst_s: float) -> float:
-    return max(traffic.over_s, traffic.asked / allows_per_s - max(burst_s - ANSWER_S, 0.0))
+    saved_s = max(burst_s - ANSWER_S, 0.0)
+    floor_s = max(traffic.over_s, traffic.asked / allows_per_s - saved_s)
+    return Wall(key, limit, allows_per_s, saved_s, floor_s, _used(traffic, allows_per_s))
 
 
 def _used(traffic: Traffic, allows_per_s: float) -> float | None:
@@ -113,7 +112,7 @@ def _ramp(traffic: Traffic, spec: RampSpec, above_tpm: int) -> Wall:
     allows_per_s = above_tpm / 60 / traffic.prompt_tokens
     grows = f"from {above_tpm:,} input tokens a minute, + {spec.growth:.0%} in {spec.per_s / 60:g} min"
     floor_s = max(traffic.over_s, _climb(traffic.asked * traffic.prompt_tokens / above_tpm, spec))
-    return Wall("chat ramp", grows, allows_per_s, floor_s, _used(traffic, allows_per_s))
+    return Wall("chat ramp", grows, allows_per_s, 0.0, floor_s, _used(traffic, allows_per_s))
 
 
 def _climb(wanted: float, spec: RampSpec) -> float:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rushhour.rehearse.floor import ANSWER_S
 from rushhour.rehearse.planning.provider import Provider, tiers_above
 from rushhour.rehearse.planning.traffic import Traffic
 from rushhour.rehearse.planning.walls import Wall, walls_of
@@ -39,9 +38,7 @@ def within_of(traffic: Traffic, provider: Provider, seconds: float) -> Within:
 
 
 def _limit_needed(wall: Wall, traffic: Traffic, provider: Provider, seconds: float) -> str:
-    burst_s = {"chat": provider.chat.burst_s, "embedding": provider.profile.embeddings.burst_s}
-    saved = max(burst_s.get(wall.key.split()[0], 1.0) - ANSWER_S, 0.0) if "slots" not in wall.key else 0.0
-    factor = traffic.asked / (seconds + saved) / wall.allows_per_s
+    factor = traffic.asked / (seconds + wall.saved_s) / wall.allows_per_s
     match wall.key:
         case "chat requests":
             return f"{_up(provider.chat.rpm * factor)} chat requests a minute instead of {provider.chat.rpm:,.0f}"

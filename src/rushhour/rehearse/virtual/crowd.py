@@ -10,6 +10,7 @@ import asyncio
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import cycle
 
 import msgspec
@@ -18,7 +19,7 @@ from rushhour.assemble import System
 from rushhour.errors import RushhourError
 from rushhour.flow.call import Call
 from rushhour.rag.contract import Answer, Delta, Question
-from rushhour.rehearse.crowd import LONGEST_ABSENCE_S, Visited
+from rushhour.rehearse.crowd import Visited, pay_visit
 from rushhour.rehearse.judge import Outcome, advised_in, advised_wait, error_kind, judge_answer, judge_status
 from rushhour.rehearse.pipelines import COLLECTION
 from rushhour.rehearse.scenario import Scenario
@@ -78,34 +79,9 @@ class Crowd:
                 crowd.create_task(self._visit(visit, due))
 
     async def _visit(self, visit: Visit, due: float) -> None:
-        loop = self._loop
-        reply, (outcome, kind) = await self._ask(visit, due)
-        refused, advised, returned = None, reply.advised, False
-        if outcome is Outcome.REFUSED and advised is not None:
-            refused = round(loop.time() - due, 4)
-            if self._scenario.obeys and advised <= LONGEST_ABSENCE_S:
-                await asyncio.sleep(advised)
-                returned = True
-                reply, (outcome, kind) = await self._ask(visit, loop.time())
-        self._report(
-            Visited(
-                user=visit.user,
-                at=visit.at,
-                late_s=0.0,
-                done_s=round(loop.time() - due, 4),
-                outcome=outcome,
-                kind=kind,
-                first_s=None if math.isnan(reply.first_at) else round(reply.first_at - due, 4),
-                status=reply.status,
-                tenant=visit.tenant,
-                refused_s=refused,
-                advised_s=None if refused is None else advised,
-                returned=returned,
-                degraded=reply.degraded,
-            )
-        )
+        self._report(await pay_visit(visit, due, self._scenario.obeys, partial(self._ask, visit)))
 
-    async def _ask(self, visit: Visit, due: float) -> tuple[_Reply, tuple[Outcome, str]]:
+    async def _ask(self, visit: Visit, due: float) -> tuple[_Reply, Outcome, str]:
         now = self._loop.time()
         reply = _Reply(now)
         patience = self._scenario.patience_s
@@ -113,11 +89,11 @@ class Crowd:
             with self._patience.until(due + patience):
                 await self._receive(visit, Call(visit.tenant or ANONYMOUS, now + patience), reply)
         except TimeoutError:
-            return reply, (Outcome.FAILED, "gave_up")
+            return reply, Outcome.FAILED, "gave_up"
         except RushhourError as error:
-            return reply, self._judge_error(error, reply)
+            return reply, *self._judge_error(error, reply)
         reply.status = 200
-        return reply, (self._judge("".join(reply.text), visit.gold), "")
+        return reply, self._judge("".join(reply.text), visit.gold), ""
 
     async def _receive(self, visit: Visit, call: Call, reply: _Reply) -> None:
         """Read an answer to its end, as a chat window or, in one piece, as a program does."""

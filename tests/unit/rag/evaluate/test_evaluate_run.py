@@ -32,18 +32,11 @@ class ScriptedRetriever:
         self.hits = hits
         self.seconds = seconds
         self.fails_at = fails_at
-        self.asked: list[tuple[str, str | None, bool | None]] = []
+        self.asked: list[tuple[str, str, bool]] = []
         self.running = self.peak = 0
 
     async def ranked(
-        self,
-        collection: str,
-        question: str,
-        call: Call,
-        *,
-        limit: int,
-        ranking: str | None = None,
-        rerank: bool | None = None,
+        self, collection: str, question: str, call: Call, *, limit: int, ranking: str, rerank: bool
     ) -> Ranked:
         """Play the script."""
         self.asked.append((question, ranking, rerank))

@@ -4,12 +4,20 @@ import pytest
 
 from rushhour.rehearse.planning.cost import cost_of
 from rushhour.rehearse.planning.levers import Lever, levers_of
-from rushhour.rehearse.planning.provider import Prices, find_provider
+from rushhour.rehearse.planning.provider import Prices, Provider, find_provider
 from rushhour.rehearse.planning.traffic import Traffic
 from rushhour.rehearse.planning.walls import walls_of
 from rushhour.rehearse.planning.within import within_of
 
 RUSH = Traffic(users=1_000, over_s=5.0)
+
+
+def slots_of_ten_seconds(slots: int) -> Provider:
+    """Return a server that takes 5 s to the first token, and as long for the other 250, however many it works on."""
+    paces = ["chat.latency.median_s=5", "chat.latency.sigma=0", "chat.tokens_per_s=[50,50]"]
+    return find_provider(
+        "vllm", overrides=[*paces, f"chat.latency.slots={slots}", "chat.latency.capacity=1_000_000_000"]
+    )
 
 
 def _levers(profile: str, **traits: float) -> list[Lever]:
@@ -34,14 +42,14 @@ def test_each_floor_is_that_of_the_changed_traffic() -> None:
 
 
 def test_a_smaller_ceiling_helps_where_it_is_charged() -> None:
-    """Not below a longer prompt."""
+    """Not below a longer prompt: then it is not listed."""
     charged = next(
         lever for lever in _levers("openai-tier-1", prompt_tokens=400, max_tokens=4_000) if lever.kind == "max_tokens"
     )
-    idle = next(lever for lever in _levers("openai-tier-1") if lever.kind == "max_tokens")
 
     assert charged.saves_s > 0.8 * 1_000
-    assert (idle.saves_s, idle.how) == (0.0, "the provider charges the prompt, which is the larger part here")
+    assert "the prompt or max_tokens, whichever is more" in charged.how
+    assert "max_tokens" not in {lever.kind for lever in _levers("openai-tier-1")}
 
 
 def test_a_second_server_stands_beside_ones_own() -> None:
@@ -52,9 +60,33 @@ def test_a_second_server_stands_beside_ones_own() -> None:
     assert kinds["server"].floor_s == pytest.approx(walls_of(RUSH, find_provider("vllm")).floor_s / 2, rel=0.1)
 
 
+def test_a_change_that_betters_nothing_is_left_out() -> None:
+    """Where requests are the wall, shorter prompts do nothing; and hosted tiers with a higher floor make it worse."""
+    levers = _levers("monday")
+
+    assert walls_of(RUSH, find_provider("openai-tier-1")).floor_s > 20.0
+    assert [lever.kind for lever in levers] == ["model", "repeats", "repeats", "replicas"]
+    assert all(lever.saves_s > 0 for lever in levers[:-1])
+
+
 def test_a_change_that_is_no_better_than_a_smaller_one_is_left_out() -> None:
-    """Where requests are the wall, prompts half as long do what those a quarter shorter do: nothing."""
-    assert [lever.kind for lever in _levers("monday")].count("prompt") == 1
+    """Where prompts are the wall until requests are, the longer of two that lead there is enough."""
+    provider = find_provider("monday", overrides=["chat.tpm=8_000_000"])
+
+    assert walls_of(RUSH, provider).first.key == "chat tokens"
+    assert [lever.change for lever in levers_of(RUSH, provider) if lever.kind == "prompt"] == [
+        "prompts of 2,250 tokens instead of 3,000"
+    ]
+
+
+def test_without_a_wall_what_leaves_more_room_is_listed() -> None:
+    """Every change that is listed takes a smaller part of the tightest limit."""
+    calm = RUSH.changed(over_s=100.0)
+    provider = find_provider("monday")
+    (*changes, replicas) = levers_of(calm, provider)
+
+    assert {lever.kind for lever in changes} == {"model", "repeats"}
+    assert all((lever.used or 0.0) < (replicas.used or 0.0) for lever in changes)
 
 
 def test_what_it_takes_to_be_done_in_time() -> None:
@@ -66,6 +98,15 @@ def test_what_it_takes_to_be_done_in_time() -> None:
     assert "50% of the questions repeated" in ways
     assert "500 users instead of 1,000" in ways
     assert walls_of(RUSH.changed(repeats=0.5), provider).floor_s <= 10.0 + 1e-6
+
+
+def test_how_many_slots_it_takes() -> None:
+    """40 calls of 10 s on 10 slots: the last is begun after 30 s, and its answer counts for one more."""
+    provider = slots_of_ten_seconds(4)
+    ways = within_of(Traffic(users=40, over_s=0.0), provider, 31.5).ways
+
+    assert "10 calls at a time instead of 4" in ways
+    assert walls_of(Traffic(users=40, over_s=0.0), slots_of_ten_seconds(10)).floor_s == pytest.approx(31.0)
 
 
 def test_in_time_already() -> None:

@@ -65,6 +65,29 @@ def test_a_server_of_ones_own_is_walled_by_its_slots() -> None:
     assert "16 calls at a time" in walls.first.limit
 
 
+@pytest.mark.parametrize(
+    ("users", "over_s", "floor_s"), [(40, 0.0, 91.0), (40, 30.0, 91.0), (14, 30.0, 30.0), (4, 0.0, 1.0), (2, 0.0, 0.0)]
+)
+def test_slots_are_free_at_the_start(users: int, over_s: float, floor_s: float) -> None:
+    """Four calls of 10 s at a time: of 40 the last is begun after 90 s, and as everywhere its answer counts for one."""
+    overrides = [
+        "chat.latency.median_s=5", "chat.latency.sigma=0", "chat.tokens_per_s=[50,50]",
+        "chat.latency.slots=4", "chat.latency.capacity=1_000_000_000",
+    ]  # fmt: skip
+    walls = walls_of(Traffic(users=users, over_s=over_s), find_provider("vllm", overrides=overrides))
+    (slots,) = (wall for wall in walls.every if wall.key == "chat slots")
+
+    assert slots.allows_per_s == pytest.approx(0.4)
+    assert slots.floor_s == pytest.approx(floor_s, abs=1e-6)
+
+
+def test_fewer_users_than_slots_meet_no_wall() -> None:
+    """Each of them has a slot at once."""
+    assert not _walls("vllm", users=4).holds
+    assert not _walls("vllm", users=16).holds
+    assert _walls("vllm", users=32).holds
+
+
 def test_growth_is_a_wall_of_its_own() -> None:
     """A million input tokens in the first minute, hardly more in the next: three million take two minutes or so."""
     walls = _walls("openai-tier-5")
