@@ -16,9 +16,9 @@ from socket import gethostname
 from rushhour.assemble.chat import CHATS, generator
 from rushhour.assemble.checks import Check, checks_of
 from rushhour.assemble.embed import EMBEDDERS, embed_hop, embedder_name
-from rushhour.assemble.engine import engine
+from rushhour.assemble.engine import engine, pressure_at
 from rushhour.assemble.ground import Ground, Watch
-from rushhour.assemble.rerank import RERANKERS, reranker, timed
+from rushhour.assemble.rerank import RERANKERS, reranker
 from rushhour.assemble.vectors import STORES, VectorHops, vector_hops
 from rushhour.catalog.contract import Catalog
 from rushhour.catalog.kept_vectors import KeptVectors
@@ -94,7 +94,8 @@ def compose(
     settings = ground.settings
     embed = embed_hop(embedder, settings.embed, ground)
     vectors = vector_hops(store, settings.vectors, ground)
-    answers, needed = timed(generator(chat, settings.chat, ground))
+    answers = generator(chat, settings.chat, ground)
+    pressure = pressure_at(answers, settings)
     found = LruCache(settings.retrieval.cache) if settings.retrieval.cache else None
     chunking = _chunking(settings, embedder)
     retrieve = Retriever(
@@ -103,7 +104,7 @@ def compose(
         vectors.query,
         _retrieve_settings(settings),
         found,
-        rerank=reranker(rerank, settings.rerank, ground, needed),
+        rerank=reranker(rerank, settings.rerank, ground, pressure.takes),
         count=chunking.count,
     )
     name = embedder_name(settings.embed, embedder)
@@ -130,7 +131,7 @@ def compose(
         embedder=name,
         vectors=vectors,
         retrieve=retrieve,
-        ask=engine(retrieve, answers, name, prices, ground),
+        ask=engine(retrieve, answers, pressure, name, prices, ground),
         ingester=ingester,
         jobs=Jobs(ingester, settings.data_dir / "spool"),
         checks=checks_of(settings, catalog, embedder, store, answers.chats, ground.ledger, rerank),

@@ -19,15 +19,26 @@ from rushhour.rag.answering.pressure import Pressure, PressureSettings
 from rushhour.rag.contract import Ask
 from rushhour.rag.receipt import Price
 from rushhour.rag.retrieval.retrieve import Retriever
+from rushhour.settings import Settings
+
+
+def pressure_at(generator: Generator, settings: Settings) -> Pressure:
+    """Return what admits questions by the generator's queue, and knows how long its answers take."""
+    reduce = PressureSettings() if settings.queue.reduce else PressureSettings(tolerated=math.inf)
+    return Pressure(Admission(*generator.queues), generator.cost, reduce)
 
 
 def engine(
-    retrieve: Retriever, generator: Generator, embedder: str, prices: Mapping[str, Price], ground: Ground
+    retrieve: Retriever,
+    generator: Generator,
+    pressure: Pressure,
+    embedder: str,
+    prices: Mapping[str, Price],
+    ground: Ground,
 ) -> Ask:
     """Return what every door asks; `embedder` names what questions are embedded with, `prices` are its own."""
     settings = ground.settings
     quoting = settings.chat.provider == "extractive"
-    reduce = PressureSettings() if settings.queue.reduce else PressureSettings(tolerated=math.inf)
     kept = _kept(retrieve, generator, embedder, ground) if settings.answers.reuse else None
     answerer = Answerer(
         retrieve,
@@ -35,7 +46,7 @@ def engine(
         generator.model,
         {**prices, **generator.prices},
         AnswerSettings(max_tokens=settings.chat.max_tokens),
-        pressure=Pressure(Admission(*generator.queues), generator.cost, reduce),
+        pressure=pressure,
         kept=kept,
         last_resort=None if quoting else Extractive(),
         condense=Condenser(None if quoting or not settings.answers.condense else generator.hop),

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
 
 from pydantic import HttpUrl
 
-from rushhour.assemble.chat import Generator
 from rushhour.assemble.ground import Ground
-from rushhour.flow.algorithms.recent import Recent
 from rushhour.flow.call import Call, Hop, named, stack
 from rushhour.flow.policies.breaker import Breaker, BreakerSettings
 from rushhour.flow.policies.deadline import Deadline
 from rushhour.flow.policies.pace import one_request
 from rushhour.flow.policies.retry import Retry
-from rushhour.flow.stream import Stream
 from rushhour.hops.aiohttp_transport import AiohttpTransport
 from rushhour.hops.cohere_rerank import CohereRerank
 from rushhour.hops.contract import Rerank, RerankRequest
@@ -75,20 +70,6 @@ def reranker(
 
     chosen = RerankingSettings(min(settings.candidates, adapter.max_texts), settings.weight, settings.timeout_s)
     return Reranker(hop, chosen, wait, needed)
-
-
-def timed(answers: Generator) -> tuple[Generator, Callable[[], float]]:
-    """Return the generator, and what tells how many seconds it lately took for an answer, its queue included."""
-    taken = Recent()
-
-    async def watch(request: Any, call: Call, inner: Hop[Any, Any]) -> Any:
-        clock = asyncio.get_running_loop().time
-        begun = clock()
-        reply: Stream[Any] = await inner(request, call)
-        reply.on_close(lambda error: taken.add(clock() - begun) if error is None else None)
-        return reply
-
-    return replace(answers, hop=stack(answers.hop, watch)), lambda: taken.value
 
 
 def _transport(settings: RerankSettings, ground: Ground) -> AiohttpTransport:

@@ -55,6 +55,15 @@ def ingest(
     keep_missing: Annotated[
         bool, typer.Option("--keep-missing", help="Keep files that are gone from a folder or archive ingested again.")
     ] = False,
+    metadata: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metadata",
+            help="What these documents are, for filters: team=billing; can be repeated.",
+            metavar="KEY=VALUE",
+            show_default=False,
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be embedded, removed and paid; write nothing.")
     ] = False,
@@ -73,6 +82,8 @@ def ingest(
 
       rushhour ingest docs/ --collection handbook --ignore 'drafts/' --dry-run
 
+      rushhour ingest billing/ --collection handbook --metadata team=billing --metadata year=2026
+
       rushhour ingest --python-manual
     """
     if not paths and not python_manual:
@@ -84,10 +95,18 @@ def ingest(
     if paths and bool(name) != (STANDARD_INPUT in paths):
         raise InvalidRequest("Standard input and its name belong together: rushhour ingest - --name notes.md")
     from rushhour.rag.documents.asked import Asked
+    from rushhour.rag.documents.metadata import read_metadata
 
     console = Console(highlight=False)
     into = collection or PYTHON_MANUAL
-    asked = Asked(tuple(dict.fromkeys(paths or ())), tuple(ignore or ()), name, allow_private, keep_missing)
+    asked = Asked(
+        tuple(dict.fromkeys(paths or ())),
+        tuple(ignore or ()),
+        name,
+        allow_private,
+        keep_missing,
+        metadata=read_metadata(metadata or ()),
+    )
     if dry_run:
         show_plan(_plan(into, asked, console), console)
         return

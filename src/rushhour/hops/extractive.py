@@ -30,7 +30,7 @@ class Extractive:
     model = EXTRACTIVE
 
     async def __call__(self, request: ChatRequest, call: Call) -> Stream[ChatDelta]:  # noqa: ARG002 – a hop's shape
-        """Choose and quote; takes one to three milliseconds for eight passages."""
+        """Choose and quote; takes some 2.5 ms for eight passages of 1,500 characters."""
         question = request.question or next((m.content for m in reversed(request.messages) if m.role == "user"), "")
         said = not_found(request.passages) if request.weak else best_sentences(question, request.passages)
         quoted, finish_reason = _fitting(said, request.max_tokens)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 from rushhour.errors import ConnectionLost
 from rushhour.flow.call import Call
 from rushhour.hops.contract import Text, Usage, Used, Vector
+from rushhour.hops.in_turns import in_turns
 from rushhour.hops.local_model import BGE, LocalModel
 from rushhour.hops.model_files import MAX_LENGTH, cores, load_tokenizer
 
@@ -56,18 +56,7 @@ class LocalEmbed:
 
     async def __call__(self, request: Sequence[Text], call: Call) -> list[Vector]:
         """Embed all of them; a cancelled call leaves at most the running texts behind."""
-        window: deque[asyncio.Future[tuple[Vector, int]]] = deque()
-        done: list[tuple[Vector, int]] = []
-        try:
-            for text in request:
-                if len(window) == 2 * self._threads:  # a question never waits behind a whole batch of chunks
-                    done.append(await window.popleft())
-                window.append(self._submit(text))
-            while window:
-                done.append(await window.popleft())
-        finally:
-            for waiting in window:
-                waiting.cancel()
+        done = await in_turns(request, self._submit, 2 * self._threads)
         if done:
             call.emit(Used(call.hop, self.model, Usage(input_tokens=sum(tokens for _, tokens in done))))
         return [vector for vector, _ in done]

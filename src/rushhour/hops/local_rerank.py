@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from rushhour.errors import ConnectionLost, MalformedReply
 from rushhour.flow.call import Call
 from rushhour.hops.contract import RerankRequest, Usage, Used
+from rushhour.hops.in_turns import in_turns
 from rushhour.hops.model_files import MAX_LENGTH, Network, Weights, cores, load_tokenizer
 
 if TYPE_CHECKING:
@@ -80,20 +81,10 @@ class LocalRerank:
 
     async def __call__(self, request: RerankRequest, call: Call) -> list[float]:
         """Score all texts; a cancelled call leaves at most the running pairs behind."""
-        window: deque[asyncio.Future[tuple[float, int]]] = deque()
-        done: list[tuple[float, int]] = []
-        try:
-            for text in request.texts:
-                if len(window) == 2 * self._threads:  # so that several questions take turns
-                    done.append(await window.popleft())
-                window.append(self._submit(request.question, text))
-            while window:
-                done.append(await window.popleft())
-        finally:
-            for waiting in window:
-                waiting.cancel()
+        done = await in_turns(request.texts, partial(self._submit, request.question), 2 * self._threads)
         if done:
-            call.emit(Used(call.hop, self.model, Usage(input_tokens=sum(tokens for _, tokens in done))))
+            read = sum(tokens for _, tokens in done)
+            call.emit(Used(call.hop, self.model, Usage(input_tokens=read, searches=1)))
         return [score for score, _ in done]
 
     async def aclose(self) -> None:

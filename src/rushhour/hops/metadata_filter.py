@@ -51,6 +51,10 @@ def _compound_test(name: str, parts: Any) -> Test:
 def _key_test(key: str, value: Any) -> Test:
     if not isinstance(value, Mapping):
         return _comparison(key, "$eq", value)
+    if not value:
+        raise Rejected(
+            f"The filter on {key!r} compares it with nothing; give a plain value or {', '.join(_OPERATORS)}."
+        )
     tests = [_comparison(key, name, compared) for name, compared in value.items()]
     return tests[0] if len(tests) == 1 else lambda metadata: all(test(metadata) for test in tests)
 

@@ -20,7 +20,7 @@ from typing import Final, TypeAlias
 from rushhour.hops.contract import Passage
 from rushhour.hops.sentences import sentences
 from rushhour.hops.wanted import Wanted
-from rushhour.hops.words import STOP_WORDS, stem, words
+from rushhour.hops.words import NAME_WEIGHT, STOP_STEMS, names, rarity, stems
 
 MOST: Final = 5
 _LEAST_COVERED: Final = 0.25
@@ -48,8 +48,6 @@ _LEANS_BACK: Final = re.compile(
     r"|Deprecated since)\b"
 )
 _QUOTED: Final = re.compile(r"[\"“`‘']([\w ]{1,40})[\"”`’'](?!\w)")
-_NAMES: Final = re.compile(r"(?<=[\w,] )(?:[A-Z]\w+|\d+)")
-_NAME_WEIGHT: Final = 1.5
 _PAIR_WEIGHT: Final = 0.7
 
 Term: TypeAlias = str | tuple[str, str]
@@ -70,18 +68,18 @@ class Sentence:
 
 
 def choose(question: str, passages: Sequence[Passage]) -> list[Sentence]:
-    """Return the sentences to answer with, two to five; none where the passages share too little with the question.
+    """Return the sentences to answer with, at most five; none where the passages share too little with the question.
 
     The passage of the best one comes first; within a passage they stand in its order.
     """
-    asked = _terms(_stems(question)) | _quoted(question)
+    asked, named = _terms(stems(question)) | _quoted(question), names(question)
     candidates = [one for passage in passages for one in _candidates(passage, asked)]
-    weights = _weights(asked, _names(question), candidates)
+    weights = _weights(asked, named, candidates)
     if not weights:
         return []
     _score(question, candidates, passages, weights)
     chosen = _chosen(candidates)
-    strange = _names(question) and not any(_names(question) & one.shared for one in candidates)
+    strange = named and not any(named & one.shared for one in candidates)
     if _covered(chosen, weights) < (_LEAST_COVERED_OF_STRANGERS if strange else _LEAST_COVERED):
         return []
     best_first = list(dict.fromkeys(one.passage.number for one in chosen))
@@ -91,50 +89,37 @@ def choose(question: str, passages: Sequence[Passage]) -> list[Sentence]:
 def _candidates(passage: Passage, asked: frozenset[Term]) -> list[Sentence]:
     found = []
     for position, text in enumerate(sentences(passage.text)):
-        stems = _stems(text)
-        found.append(Sentence(text, passage, position, stems, _shared(asked, stems)))
+        said = stems(text)
+        found.append(Sentence(text, passage, position, said, _shared(asked, said)))
     for one, after in pairwise(found):
         one.beside.append(after)
         after.beside.append(one)
     return found
 
 
-def _stems(text: str) -> list[str]:
-    return list(map(stem, words(text)))
-
-
-_STOP_STEMS: Final = frozenset(map(stem, STOP_WORDS))
-
-
-def _terms(stems: Sequence[str]) -> frozenset[Term]:
+def _terms(said: Sequence[str]) -> frozenset[Term]:
     """Return the content words, and the pairs of neighbours of which one is a content word."""
-    content = (one for one in stems if one not in _STOP_STEMS)
-    pairs = (pair for pair in pairwise(stems) if not _STOP_STEMS.issuperset(pair))
+    content = (one for one in said if one not in STOP_STEMS)
+    pairs = (pair for pair in pairwise(said) if not STOP_STEMS.issuperset(pair))
     return frozenset((*content, *pairs))
 
 
 def _quoted(question: str) -> frozenset[Term]:
     """Take what a question puts in quotes for what it asks about, be it a stop word: the "with" of Python, say."""
-    return frozenset(one for found in _QUOTED.findall(question) for one in _stems(found))
+    return frozenset(one for found in _QUOTED.findall(question) for one in stems(found))
 
 
-def _shared(asked: frozenset[Term], stems: Sequence[str]) -> frozenset[Term]:
-    return asked.intersection(stems) | asked.intersection(pairwise(stems))
+def _shared(asked: frozenset[Term], said: Sequence[str]) -> frozenset[Term]:
+    return asked.intersection(said) | asked.intersection(pairwise(said))
 
 
-def _names(question: str) -> frozenset[Term]:
-    """Names and figures: a passage that does not know them is hardly about them."""
-    return frozenset(one for found in _NAMES.findall(question) for one in _stems(found))
-
-
-def _weights(question: frozenset[Term], names: frozenset[Term], candidates: Sequence[Sentence]) -> dict[Term, float]:
+def _weights(asked: frozenset[Term], named: frozenset[str], candidates: Sequence[Sentence]) -> dict[Term, float]:
     """Weigh a question's terms by rarity; a pair that the passages do not know weighs nothing."""
     known = Counter(term for one in candidates for term in one.shared)
-    rarest = 1 + len(candidates)
     return {
-        term: math.log(1 + rarest / (1 + known[term]))
-        * (_PAIR_WEIGHT if isinstance(term, tuple) else _NAME_WEIGHT if term in names else 1.0)
-        for term in question
+        term: rarity(known[term], len(candidates))
+        * (_PAIR_WEIGHT if isinstance(term, tuple) else NAME_WEIGHT if term in named else 1.0)
+        for term in asked
         if isinstance(term, str) or known[term]
     }
 
@@ -143,7 +128,7 @@ def _score(
     question: str, candidates: Sequence[Sentence], passages: Sequence[Passage], weights: dict[Term, float]
 ) -> None:
     worth = _worth(passages)
-    headed = {one.chunk_id: frozenset(_stems(f"{one.title} {one.heading}")) for one in passages}
+    headed = {one.chunk_id: frozenset(stems(f"{one.title} {one.heading}")) for one in passages}
     total = math.fsum(weights.values())
     for one in candidates:
         heading = headed[one.passage.chunk_id]

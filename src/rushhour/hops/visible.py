@@ -21,10 +21,15 @@ _JOINERS = re.compile(
 
 
 def visible(text: str) -> str:
-    """Return the text without its invisible characters; line ends become line feeds."""
+    """Return the text without its invisible characters; line ends become line feeds, and so do page ends."""
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    text = _INVISIBLE.sub("", text)
+    text = _INVISIBLE.sub(_instead, text)
     if "\u200c" in text or "\u200d" in text:
         text = _JOINERS.sub("", text)
     return text
+
+
+def _instead(hidden: re.Match[str]) -> str:
+    """Keep words apart that a form feed or another of the controls that are white space stands between."""
+    return "\n" if hidden[0].isspace() else ""

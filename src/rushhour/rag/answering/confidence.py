@@ -56,7 +56,10 @@ class Confidence:
         self._threshold = threshold
 
     def __call__(self, question: str, passages: Sequence[Passage]) -> tuple[float, bool]:
-        """Return how likely the passages hold the answer, and whether that is too little; takes half a millisecond."""
+        """Return how likely the passages hold the answer, and whether that is too little.
+
+        Takes up to 0.6 ms, and 0.03 where the passages have been read for another question lately.
+        """
         found = evidence(question, passages)
         rule = self._with_cosines if self._with_cosines and found.cosine is not None else WORDS_ALONE
         chance = rule.chance(found.cosine or 0.0, found.coverage)

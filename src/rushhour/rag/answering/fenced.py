@@ -37,10 +37,13 @@ _ENDS_PROSE: Final = '.,;:!?"”’)]'
 _ATTRIBUTE_UNSAFE: Final = str.maketrans({'"': "'", "<": "‹", ">": "›"})
 
 
-def fenced(passages: Sequence[Passage], question: str = "") -> tuple[str, str]:
-    """Return the mark and the passages, each as `[n] <passage-MARK …>`, its text, and `</passage-MARK>`."""
+def fenced(passages: Sequence[Passage], others: Sequence[str] = ()) -> tuple[str, str]:
+    """Return the mark and the passages, each as `[n] <passage-MARK …>`, its text, and `</passage-MARK>`.
+
+    `others` are the request's other texts that are not our own: its question, conversation and instructions.
+    """
     blocks = [(passage, _attributes(passage), _text(passage.text, len(passages))) for passage in passages]
-    mark = _mark([question, *(part for _, *parts in blocks for part in parts)])
+    mark = _mark([*others, *(part for _, *parts in blocks for part in parts)])
     return mark, "\n\n".join(
         f"[{passage.number}] <passage-{mark}{attributes}>\n\n{text}\n\n</passage-{mark}>"
         for passage, attributes, text in blocks

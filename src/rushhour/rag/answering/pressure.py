@@ -53,6 +53,11 @@ class Pressure:
         self._cost = cost
         self._settings = settings or PressureSettings()
         self._context_tokens = Recent()
+        self._takes = Recent()
+
+    def takes(self) -> float:
+        """Seconds that an answer lately took of the generator, its queue included: what must be left to it."""
+        return self._takes.value
 
     def presses(self, bare: ChatRequest, call: Call) -> bool:
         """Whether a prompt that has no passages yet would wait so long that it should be reduced.
@@ -94,9 +99,10 @@ class Pressure:
         """Learn how long a question takes until it joins the generator's queue."""
         self._admission.prepared(seconds)
 
-    def answered(self, seconds: float) -> None:
-        """Learn how long an answer takes once the queue is left."""
-        self._admission.answered(seconds)
+    def answered(self, seconds: float, waited: float) -> None:
+        """Learn how long an answer took to its last word, of which it `waited` so long in the queue."""
+        self._takes.add(seconds)
+        self._admission.answered(seconds - waited)
 
     def _expected(self, bare: ChatRequest, part: float) -> Cost:
         cost = self._cost(bare)

@@ -34,7 +34,8 @@ def prompt(
     by it. `weak` says that what was found may not contain the answer, and the model is told so.
     """
     rules = f"{RULES}\n\n{question.instructions}" if question.instructions else RULES
-    mark, blocks = fenced(passages, question.text)
+    said = (question.text, question.instructions, *(turn.content for turn in question.history))
+    mark, blocks = fenced(passages, said)
     warning = f"{WEAK}\n\n" if weak else ""
     return ChatRequest(
         messages=(

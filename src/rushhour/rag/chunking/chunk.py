@@ -6,10 +6,10 @@ import re
 import string
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from rushhour.catalog.contract import Chunk
@@ -106,7 +106,14 @@ def embedding_text(chunk: Chunk) -> str:
     return f"{_prefix(chunk.title, chunk.heading)}{chunk.text}"
 
 
-def identified(collection: str, file: str, title: str, source: str, pieces: Sequence[Piece]) -> list[Chunk]:
+def identified(
+    collection: str,
+    file: str,
+    title: str,
+    source: str,
+    pieces: Sequence[Piece],
+    metadata: Mapping[str, Any] | None = None,
+) -> list[Chunk]:
     """Give pieces of a file their stable ids: `{collection}/{file}/{sha256(text)[:16]}-{n}`.
 
     `n` counts equal texts within the file, so what is inserted elsewhere changes no id. Ids are ASCII, as vector
@@ -128,6 +135,7 @@ def identified(collection: str, file: str, title: str, source: str, pieces: Sequ
                 start=piece.start,
                 end=piece.end,
                 source=source,
+                metadata=metadata or {},
             )
         )
         seen[digest] += 1

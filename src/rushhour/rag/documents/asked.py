@@ -9,6 +9,7 @@ from typing import Final, Self
 import msgspec
 
 from rushhour.errors import InvalidRequest
+from rushhour.rag.documents.metadata import Metadata
 
 STANDARD_INPUT: Final = "-"
 
@@ -17,9 +18,10 @@ STANDARD_INPUT: Final = "-"
 class Asked:
     """Paths, URLs and `-` for standard input, in order; without any, the manual that every Python carries.
 
-    `ignore` are patterns for folders and archives, `name` is what standard input is called, `allow_private` lets URLs
-    of this machine and the local network be fetched. Unless `keep_missing`, files that are gone from a folder or
-    archive that is ingested again leave the collection. `spooled` is the SHA-256 of standard input once it is kept.
+    `ignore` are patterns for folders and archives, `name` is what standard input is called, `allow_private` lets
+    URLs of this machine and the local network be fetched. Unless `keep_missing`, files that are gone from a folder
+    or archive that is ingested again leave the collection. `spooled` is the SHA-256 of standard input once it is
+    kept. All documents get the `metadata`, for filters.
     """
 
     paths: tuple[str, ...] = ()
@@ -28,6 +30,7 @@ class Asked:
     allow_private: bool = False
     keep_missing: bool = False
     spooled: str = ""
+    metadata: Metadata = ()
 
     def as_json(self) -> str:
         """Write it down; equal requests give equal texts."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rushhour.rag.documents.asked import STANDARD_INPUT, Asked
@@ -26,7 +26,8 @@ def list_documents(asked: Asked, page: Callable[[str], Source], piped: Path | No
     """
     roots = [root_of(Path(path)) for path in _files(asked)] if asked.paths else [MANUAL]
     kept = () if asked.keep_missing else tuple(dict.fromkeys(root for root in roots if root))
-    return Listing(tuple(_sources(asked, page, piped)), kept)
+    found = _sources(asked, page, piped)
+    return Listing(tuple(replace(source, metadata=asked.metadata) for source in found), kept)
 
 
 def _sources(asked: Asked, page: Callable[[str], Source], piped: Path | None) -> Iterator[Source]:

@@ -13,6 +13,7 @@ from typing import BinaryIO, Final
 from rushhour.errors import SettingsError, UnreadableDocument, UnsupportedFormat
 from rushhour.rag.documents.archive import is_archive, members_of
 from rushhour.rag.documents.ignore import Ignored
+from rushhour.rag.documents.metadata import Metadata
 from rushhour.rag.parse import MAX_BYTES, PACKED, format_of
 
 _HEAD: Final = 8_192
@@ -36,7 +37,7 @@ class Source:
     leaves it to the document. `asked_for` is False for what was merely found in a folder: then an unsupported format
     is passed over rather than a failure. With `fetch`, which runs on the loop and tells the format, `load` is unused.
     `root` names the folder or archive that it was found in, as `root_of` does; a `hole` stands for what could not be
-    listed there, so nothing can be said to be missing.
+    listed there, so nothing can be said to be missing. `metadata` is for filters.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Source:
     fetch: Callable[[], Awaitable[Loaded]] | None = None
     root: str = ""
     hole: bool = False
+    metadata: Metadata = ()
 
 
 MANUAL: Final = "python-manual"

@@ -199,6 +199,7 @@ def _digests(backend: Backend, source: Source, loaded: Loaded) -> tuple[str, str
         source.title,
         source.origin,
         f"parsers v{VERSION} {loaded.form}",
+        *(f"{key}={value!r}" for key, value in source.metadata),
     )
     whole = sha256("\0".join(shaping).encode("utf-8", "surrogatepass") + b"\0" + loaded.content)
     return whole.hexdigest(), sha256(loaded.content).hexdigest()
@@ -207,7 +208,7 @@ def _digests(backend: Backend, source: Source, loaded: Loaded) -> tuple[str, str
 def _prepare(backend: Backend, collection: str, source: Source, document: Document) -> tuple[str, list[Chunk]]:
     title = source.title or document.title
     pieces = chunk(document, backend.chunking)
-    return title, identified(collection, source.name, title, source.origin, pieces)
+    return title, identified(collection, source.name, title, source.origin, pieces, dict(source.metadata))
 
 
 async def _rename(shop: Workshop, old_name: str, chunks: Sequence[Chunk]) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from rushhour.errors import InvalidRequest
-from rushhour.rag.retrieval.filters import Compound, Filter, read_filter
+from rushhour.rag.retrieval.filters import Filter, joined, read_filter, shown
+from rushhour.rag.scalar import scalar, unquoted
 
 _COMPARISON: Final = re.compile(r"\s*([^<>=!\s][^<>=!]*?)\s*(>=|<=|!=|=|>|<)\s*(.*?)\s*", re.DOTALL)
 _SIGNS: Final = {"=": "eq", "!=": "ne", ">": "gt", ">=": "gte", "<": "lt", "<=": "lte"}
@@ -23,18 +24,17 @@ def parse_filters(texts: Sequence[str], param: str = "--filter") -> Filter | Non
     `=` and `!=` take several values with `|` between them. What looks like a number or a truth value is one, unless it
     stands in double quotes.
     """
-    filters = [_parse(text, param) for text in texts]
-    if not filters:
-        return None
-    return filters[0] if len(filters) == 1 else Compound("and", tuple(filters))
+    if len(texts) < 2:
+        return _parse(texts[0], param) if texts else None
+    return joined("and", (_parse(text, param) for text in texts), param)
 
 
 def _parse(text: str, param: str) -> Filter:
     if text.lstrip().startswith("{"):
         try:
             given = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as cause:
-            raise InvalidRequest(f"{param} {text!r} is not valid JSON ({cause}).", param=param) from None
+        except (ValueError, RecursionError) as cause:  # a number of thousands of digits is a ValueError, too
+            raise InvalidRequest(f"{param} {shown(text)} is not valid JSON ({cause}).", param=param) from None
     else:
         given = _spelled_out(text, param)
     return read_filter(given, param)
@@ -44,25 +44,16 @@ def _spelled_out(text: str, param: str) -> dict[str, Any]:
     found = _COMPARISON.fullmatch(text)
     if found is None or not found[3]:
         raise InvalidRequest(
-            f"{param} {text!r} compares nothing; write it like page>=3, file=manual.pdf, lang=en|de, or as JSON: "
+            f"{param} {shown(text)} compares nothing; write it like page>=3, file=manual.pdf, lang=en|de, or as JSON: "
             '{"type": "gte", "key": "page", "value": 3}.',
             param=param,
         )
     key, kind = found[1], _SIGNS[found[2]]
-    values = [_value(key, one) for one in found[3].split("|")]
+    values = [_value(key, one, param) for one in found[3].split("|")]
     if len(values) > 1 and kind in _LISTS:
         return {"type": _LISTS[kind], "key": key, "value": values}
     return {"type": kind, "key": key, "value": values[0] if len(values) == 1 else found[3]}
 
 
-def _value(key: str, text: str) -> Any:
-    text = text.strip()
-    if len(text) > 1 and text[0] == text[-1] == '"':
-        return text[1:-1]
-    if key in _TEXTS:
-        return text
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError:
-        return text
-    return value if isinstance(value, bool | int | float) else text
+def _value(key: str, text: str, param: str) -> Any:
+    return unquoted(text) if key in _TEXTS else scalar(text, f"{param} compares {key!r}", param)

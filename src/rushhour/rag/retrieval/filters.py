@@ -10,7 +10,7 @@ Stores are told in the spelling of Mongo and Pinecone, `{"page": {"$gte": 3}}`: 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeGuard
 
@@ -18,12 +18,13 @@ from rushhour.catalog.contract import Chunk
 from rushhour.errors import InvalidRequest
 from rushhour.hops.contract import Scalar
 from rushhour.hops.metadata_filter import metadata_test
+from rushhour.rag.scalar import WHOLE
 
 COMPARISONS: Final = ("eq", "ne", "gt", "gte", "lt", "lte", "in", "nin")
 COMPOUNDS: Final = ("and", "or")
 DEEPEST: Final = 8
 MOST: Final = 200
-"""Comparisons in one filter, and values in one list: what is beyond was not written by a person."""
+"""Values that one filter compares with, those of its lists included: each is looked for in each chunk of a search."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,21 @@ def read_filter(given: object, param: str = "filters") -> Filter:
     return _read(given, param, 1)
 
 
+def joined(kind: str, parts: Iterable[Filter], place: str) -> Compound:
+    """Return a compound; raises InvalidRequest as soon as its parts compare with more than `MOST` values in all."""
+    taken: list[Filter] = []
+    values = 0
+    for part in parts:
+        taken.append(part)
+        values += _values(part)
+        if values > MOST:
+            raise InvalidRequest(
+                f"{place} compares with more than {MOST} values in all; compare with fewer in one question.",
+                param=place,
+            )
+    return Compound(kind, tuple(taken))
+
+
 def spelled(wanted: Filter) -> dict[str, Any]:
     """Say it as Mongo and Pinecone spell it."""
     if isinstance(wanted, Compound):
@@ -77,9 +93,10 @@ def weakened(wanted: Filter, keys: frozenset[str]) -> Filter | None:
     return Compound(wanted.type, known)
 
 
-def admits(wanted: Filter, chunk: Chunk) -> bool:
-    """Whether a chunk passes."""
-    return metadata_test(spelled(wanted))(fields(chunk))
+def chunk_test(wanted: Filter) -> Callable[[Chunk], bool]:
+    """Return what tells whether a chunk passes; made once for all the chunks of a search."""
+    test = metadata_test(spelled(wanted))
+    return lambda chunk: test(fields(chunk))
 
 
 def fields(chunk: Chunk) -> dict[str, Any]:
@@ -88,12 +105,18 @@ def fields(chunk: Chunk) -> dict[str, Any]:
     return {**chunk.metadata, **own, "page": chunk.page}
 
 
+def _values(wanted: Filter) -> int:
+    if isinstance(wanted, Compound):
+        return sum(map(_values, wanted.filters))
+    return len(wanted.value) if isinstance(wanted.value, tuple) else 1
+
+
 def _read(given: object, place: str, depth: int) -> Filter:
     if depth > DEEPEST:
         raise InvalidRequest(f"{place} is nested too deeply; at most {DEEPEST} levels are accepted.", param=place)
     if not isinstance(given, Mapping):
         raise InvalidRequest(
-            f"{place} is {_shown(given)}; a filter is an object like "
+            f"{place} is {shown(given)}; a filter is an object like "
             '{"type": "eq", "key": "file", "value": "manual.pdf"}.',
             param=place,
         )
@@ -103,7 +126,7 @@ def _read(given: object, place: str, depth: int) -> Filter:
     if kind in COMPOUNDS:
         return _compound(given, str(kind), place, depth)
     known = ", ".join((*COMPARISONS, *COMPOUNDS))
-    raise InvalidRequest(f"{place}.type is {_shown(kind)}; it must be one of {known}.", param=f"{place}.type")
+    raise InvalidRequest(f"{place}.type is {shown(kind)}; it must be one of {known}.", param=f"{place}.type")
 
 
 def _compound(given: Mapping[Any, Any], kind: str, place: str, depth: int) -> Compound:
@@ -111,19 +134,18 @@ def _compound(given: Mapping[Any, Any], kind: str, place: str, depth: int) -> Co
     if not isinstance(parts, list) or not 1 <= len(parts) <= MOST:
         raise InvalidRequest(
             f"{place}.filters must be a list of 1 to {MOST} filters, all of which ('and') or some of which ('or') "
-            f"have to hold; it is {_shown(parts)}.",
+            f"have to hold; it is {shown(parts)}.",
             param=f"{place}.filters",
         )
-    return Compound(
-        kind, tuple(_read(part, f"{place}.filters[{number}]", depth + 1) for number, part in enumerate(parts))
-    )
+    read = (_read(part, f"{place}.filters[{number}]", depth + 1) for number, part in enumerate(parts))
+    return joined(kind, read, place)
 
 
 def _comparison(given: Mapping[Any, Any], kind: str, place: str) -> Comparison:
     key = given.get("key")
     if not isinstance(key, str) or not key or key.startswith("$") or '"' in key:
         raise InvalidRequest(
-            f"{place}.key is {_shown(key)}; it must name what is compared: file, title, source, heading, page or a "
+            f"{place}.key is {shown(key)}; it must name what is compared: file, title, source, heading, page or a "
             "key of the documents' metadata.",
             param=f"{place}.key",
         )
@@ -132,12 +154,13 @@ def _comparison(given: Mapping[Any, Any], kind: str, place: str) -> Comparison:
         return Comparison(kind, key, _several(value, f"{place}.value"))
     if not _is_scalar(value):
         raise InvalidRequest(
-            f"{place}.value is {_shown(value)}; {kind!r} compares with a string, a number or a boolean.",
+            f"{place}.value is {shown(value)}; {kind!r} compares with a string, a boolean or a number, whole ones "
+            "below 2^53.",
             param=f"{place}.value",
         )
     if kind not in ("eq", "ne") and isinstance(value, bool):
         raise InvalidRequest(
-            f"{place}.value is {_shown(value)}; {kind!r} compares with a string or a number.", param=f"{place}.value"
+            f"{place}.value is {shown(value)}; {kind!r} compares with a string or a number.", param=f"{place}.value"
         )
     return Comparison(kind, key, value)
 
@@ -146,7 +169,9 @@ def _several(value: Any, place: str) -> tuple[Scalar, ...]:
     if isinstance(value, list) and 1 <= len(value) <= MOST and all(map(_is_scalar, value)):
         return tuple(value)
     raise InvalidRequest(
-        f"{place} is {_shown(value)}; it must be a list of 1 to {MOST} strings, numbers or booleans.", param=place
+        f"{place} is {shown(value)}; it must be a list of 1 to {MOST} strings, booleans or numbers, whole ones below "
+        "2^53.",
+        param=place,
     )
 
 
@@ -154,9 +179,10 @@ def _is_scalar(value: Any) -> TypeGuard[Scalar]:
     if isinstance(value, float):
         return math.isfinite(value)
     # What is larger fits neither a column nor a store's number.
-    return isinstance(value, str | bool) or (isinstance(value, int) and abs(value) < 2**53)
+    return isinstance(value, str | bool) or (isinstance(value, int) and abs(value) < WHOLE)
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """Return a value as messages quote it."""
     said = "missing" if value is None else repr(value)
     return said if len(said) <= 80 else f"{said[:80]}…"

@@ -15,7 +15,7 @@ from rushhour.flow.policies.deadline import Deadline
 from rushhour.flow.policies.fallback import Degraded
 from rushhour.flow.policies.reuse import Cache, Reuse
 from rushhour.hops.contract import Match, Passage, Text, Vector, VectorQuery
-from rushhour.rag.retrieval.filters import Filter, admits
+from rushhour.rag.retrieval.filters import Filter, chunk_test
 from rushhour.rag.retrieval.fuse import FUSIONS
 from rushhour.rag.retrieval.pack import Packer, PackSettings
 from rushhour.rag.retrieval.rerank import Reranker
@@ -50,13 +50,18 @@ class RetrieveSettings:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """One question to one edition of a collection: what equal questions have in common."""
+    """One question to one edition of a collection."""
 
     collection: str
     edition: Edition
     question: str
     top_k: int
     filters: Filter | None
+
+    @property
+    def key(self) -> Hashable:
+        """What equal questions have in common; filters as they are written, since True == 1 and they differ."""
+        return self.collection, self.edition, self.question, self.top_k, repr(self.filters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +121,7 @@ class Retriever:
         self._rerank = rerank
         self._pack = Packer(catalog, PackSettings(self._settings.context_tokens), count)
         self._editions: dict[str, tuple[float, Edition]] = {}
-        reuse = Reuse(lambda wanted, _call: wanted, _WholeFinds(found) if found is not None else None)
+        reuse = Reuse(lambda wanted, _call: wanted.key, _WholeFinds(found) if found is not None else None)
         self._find: Hop[_Wanted, _Found] = named(stack(self._look, Deadline(), reuse), "retrieve")
 
     async def __call__(
@@ -186,12 +191,13 @@ class Retriever:
     ) -> list[Ranked]:
         """Read the best chunks; those that are no longer visible, or do not pass the filter, are passed over."""
         names = list(fused)
+        passes = chunk_test(filters) if filters else None
         read: list[Ranked] = []
         for begin in range(0, len(names), limit):
             page = names[begin : begin + limit]
             chunks = await self._catalog.chunks(collection, page)
             visible = (chunks[name] for name in page if name in chunks)
-            read += [(chunk, fused[chunk.id]) for chunk in visible if filters is None or admits(filters, chunk)]
+            read += [(chunk, fused[chunk.id]) for chunk in visible if passes is None or passes(chunk)]
             if len(read) >= limit:
                 break
         return read[:limit]

@@ -13,7 +13,7 @@ from rushhour.errors import DeadlineExceeded, Refusal, RushhourError
 from rushhour.flow.call import Call, Event, Hop
 from rushhour.flow.policies.fallback import Degraded, is_down
 from rushhour.hops.contract import Match, Text, Vector, VectorQuery
-from rushhour.rag.retrieval.filters import Filter, admits, spelled, weakened
+from rushhour.rag.retrieval.filters import Filter, chunk_test, spelled, weakened
 from rushhour.rag.retrieval.fuse import FUSIONS, Fusion
 
 RECORDED: Final = frozenset({"file"})
@@ -100,10 +100,14 @@ class Search:
         if where == {}:
             return []
         vector = await self._embed(Text(question, "query"), call)
-        top_k = self._candidates
+        test, top_k = chunk_test(filters), self._candidates
+        passes: dict[str, bool] = {}
         while True:
             hits = await self._query(VectorQuery(collection, vector, top_k, where), call)
-            passing = await self._passing(collection, hits, filters)
+            new = [hit.id for hit in hits if hit.id not in passes]
+            chunks = await self._catalog.chunks(collection, new)
+            passes |= {name: name in chunks and test(chunks[name]) for name in new}
+            passing = [hit for hit in hits if passes[hit.id]]
             if len(passing) >= self._candidates or len(hits) < top_k or top_k >= WIDEST:
                 return passing[: self._candidates]
             top_k = min(WIDER * top_k, WIDEST)
@@ -117,10 +121,6 @@ class Search:
             return {"file": {"$in": files}}
         weaker = weakened(filters, RECORDED)
         return spelled(weaker) if weaker else None
-
-    async def _passing(self, collection: str, hits: list[Match], filters: Filter) -> list[Match]:
-        chunks = await self._catalog.chunks(collection, [hit.id for hit in hits])
-        return [hit for hit in hits if hit.id in chunks and admits(filters, chunks[hit.id])]
 
     def _bounded(self, call: Call) -> Call:
         if math.isinf(call.deadline):

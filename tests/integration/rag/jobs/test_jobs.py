@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +225,19 @@ async def test_the_manual_and_its_removed_topics(house: Any) -> None:
     again = await jobs.ingest("docs", Asked(), Call())
 
     assert (again.unchanged, again.removed) == (summary.files, ("print.txt",))
+
+
+async def test_metadata_changes_without_embedding_anything(house: Any, asked: Asked) -> None:
+    """What is said of documents is theirs from then on, in every passage; it costs nothing to say something else."""
+    await house.jobs().ingest("docs", replace(asked, metadata=(("team", "billing"), ("year", 2026))), Call())
+
+    told = await house.jobs().ingest("docs", replace(asked, metadata=(("team", "sales"),)), Call())
+
+    assert {one.outcome for one in told.reports} == {Outcome.CHANGED}
+    assert max(house.provider.asked.values()) == 1
+    ids = await house.catalog.chunk_ids("docs", "00.md")
+    chunks = await house.catalog.chunks("docs", sorted(ids))
+    assert [dict(one.metadata) for one in chunks.values()] == [{"team": "sales"}] * len(ids)
 
 
 async def test_missing_files_are_kept_if_so_asked(house: Any, asked: Asked, folder: Path) -> None:

@@ -95,6 +95,15 @@ async def test_tenant_state_and_model_make_a_difference() -> None:
         assert await key(shelf) != before
 
 
+@pytest.mark.parametrize("told", ["RULES", "WEAK", "INSTRUCTIONS"])
+async def test_what_the_model_is_told_makes_a_difference(told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A release that says it otherwise does not pass on, from a tier that outlives it, what was answered before."""
+    shelf = Shelf()
+    before = await key(shelf)
+    monkeypatch.setattr(f"rushhour.rag.answering.answers.{told}", "Say it otherwise.")
+    assert await key(shelf) != before
+
+
 @pytest.mark.parametrize("question", [replace(QUESTION, fresh=True), replace(QUESTION, temperature=0.7)])
 async def test_who_wants_a_new_answer_has_no_key(question: Question) -> None:
     """A caller who says so, and one who asks for variety."""

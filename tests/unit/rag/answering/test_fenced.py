@@ -125,6 +125,24 @@ def test_what_is_visible_stays(text: str) -> None:
     assert [one for one in seen if one.isalnum()] == [one for one in text if one.isalnum()]
 
 
+@pytest.mark.parametrize("control", ["\x0b", "\x0c", "\x1c", "\x1f"])
+def test_white_space_that_shows_nothing_still_keeps_words_apart(control: str) -> None:
+    """A page ends with a form feed, and no blank beside it."""
+    assert visible(f"the last word{control}the first") == "the last word\nthe first"
+
+
+@pytest.mark.parametrize("place", ["text", "instructions", "history"])
+def test_the_mark_stands_in_no_text_of_the_request(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither in the question nor in the caller's instructions nor in the conversation."""
+    monkeypatch.setattr("rushhour.rag.answering.fenced._MARK_LENGTH", 1)
+    taken = "0123456789abcde"
+    told = {"text": taken, "instructions": taken, "history": (Message("user", "Oslo?"), Message("assistant", taken))}
+
+    asked = prompt(replace(Question("manual", "Oslo?"), **{place: told[place]}), passages("Oslo", title="Town"), 100)  # type: ignore[arg-type]  # of one field each
+
+    assert "<passage-f " in asked.messages[-1].content
+
+
 def test_joiners_are_letters_where_they_are() -> None:
     """Persian needs them; between ASCII letters they only hide something."""
     assert visible("می\u200cخواهم") == "می\u200cخواهم"

@@ -5,22 +5,25 @@ import math
 import random
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from rushhour.errors import UnknownCollection, WouldMissDeadline
-from rushhour.flow.admission import Admission
+from rushhour.flow.admission import CAUTION, SLIP, Admission
 from rushhour.flow.call import Call, Event, named, stack
 from rushhour.flow.ledger.contract import Cost
 from rushhour.flow.ledger.memory import Limits, MemoryQuota
 from rushhour.flow.policies.fallback import Degraded
 from rushhour.flow.policies.pace import Pace
 from rushhour.flow.stream import Stream
-from rushhour.hops.contract import ChatDelta, ChatRequest, Passage, Usage
+from rushhour.hops.contract import ChatDelta, ChatRequest, Message, Passage, Usage
 from rushhour.rag.answering.answer import Answerer, AnswerSettings
+from rushhour.rag.answering.condense import INSTRUCTIONS, Condenser
 from rushhour.rag.answering.pressure import Pressure
 from rushhour.rag.answering.prompt import prompt
-from rushhour.rag.contract import Answer, Piece, Question
+from rushhour.rag.contract import Answer, Delta, Piece, Question
 
 QUESTION = Question("manual", "what does with do?")
 PASSAGES = tuple(Passage(n, f"p{n}", "x" * 400, "Title", "source") for n in range(1, 9))
@@ -208,7 +211,7 @@ async def test_rule_4_nothing_is_spent_on_who_cannot_be_served_in_time() -> None
             return refusal.retry_after
         return None
 
-    outcomes = await asyncio.gather(*(refused(Call(deadline=begun + 10.5)) for _ in range(100)))
+    outcomes = await asyncio.gather(*(refused(Call(deadline=begun + SLIP * 9 + CAUTION)) for _ in range(100)))
 
     advised = [seconds for seconds in outcomes if seconds is not None]
     assert finder.asked == 100 - len(advised) == 9
@@ -255,6 +258,56 @@ async def test_an_unknown_collection_is_no_matter_of_waiting() -> None:
     ask, pace = rushed(Finder(), rpm=60)
     with pace.promise(Cost(1000.0), Call()), pytest.raises(UnknownCollection):
         await ask(Question("nowhere", "q"), Call(deadline=1))
+
+
+async def drip(*pieces: str) -> AsyncIterator[ChatDelta]:
+    """Write an answer, a piece a second."""
+    for piece in pieces:
+        await asyncio.sleep(1)
+        yield ChatDelta(piece)
+    yield ChatDelta("", "stop", Usage(100, 0, 20))
+
+
+async def test_how_long_answers_take_is_learned_from_whole_ones_alone() -> None:
+    """Neither a reader who leaves early nor what the condenser asks says anything of an answer's length."""
+    lengths: dict[str, int] = {}
+
+    async def chat(request: ChatRequest, call: Call) -> Stream[ChatDelta]:
+        condenses = request.messages[0].content == INSTRUCTIONS
+        return Stream(drip("How tall is it?") if condenses else drip(*lengths["answer"] * ["It wraps [1]. "]))
+
+    pressure = Pressure(Admission(Line(0.0)), by_tokens)
+    finder: Any = Finder(seconds=0.0)
+    ask = Answerer(
+        finder, named(chat, "chat"), "model-x", {}, pressure=pressure, condense=Condenser(named(chat, "chat"))
+    )
+
+    lengths["answer"] = 10
+    await finished(ask, Call(deadline=1000))
+    assert pressure.takes() == 10
+    asked = replace(QUESTION, text="How tall?", history=(Message("user", "What is the Eiffel Tower?"),))
+    async with await ask(asked, Call(deadline=1000)) as pieces:
+        async for piece in pieces:
+            if isinstance(piece, Delta):
+                break
+    assert pressure.takes() == 10
+    lengths["answer"] = 30
+    await finished(ask, Call(deadline=1000))
+    assert pressure.takes() == 12
+
+
+async def test_the_queue_is_part_of_what_the_generator_takes_but_not_of_what_comes_after_it() -> None:
+    """A reranker has to leave time for both; admission predicts the queue anew."""
+    admission = Admission(Line(1.0))
+    pressure = Pressure(admission, by_tokens)
+
+    pressure.answered(5.0, waited=3.0)
+
+    assert pressure.takes() == 5
+    with admission.enter(Cost(), Call(deadline=SLIP + CAUTION * 2)):
+        pass
+    with pytest.raises(WouldMissDeadline):
+        admission.enter(Cost(), Call(deadline=SLIP + CAUTION * 2 - 0.1))
 
 
 async def test_a_rush_on_tokens_is_answered_shorter_and_more_are_served() -> None:

@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from rushhour.catalog.contract import Chunk
 from rushhour.errors import InvalidRequest
 from rushhour.rag.retrieval.filter_text import parse_filters
-from rushhour.rag.retrieval.filters import Comparison, Compound, Filter, admits, read_filter, spelled, weakened
+from rushhour.rag.retrieval.filters import (
+    MOST,
+    Comparison,
+    Compound,
+    Filter,
+    chunk_test,
+    read_filter,
+    spelled,
+    weakened,
+)
 
 CHUNK = Chunk(
     "c", "a.md", 0, "text", "A title", "Part > Section", 7, source="s", metadata={"lang": "en", "draft": True}
@@ -60,8 +69,8 @@ def test_a_weakened_filter_never_keeps_out_what_the_whole_lets_in(wanted: Filter
     """So a store that knows only some keys may narrow the search, and nothing is missed."""
     weaker = weakened(wanted, frozenset({"file", "page"}))
 
-    if weaker is not None and admits(wanted, chunk):
-        assert admits(weaker, chunk)
+    if weaker is not None and chunk_test(wanted)(chunk):
+        assert chunk_test(weaker)(chunk)
 
 
 @pytest.mark.parametrize(
@@ -80,15 +89,15 @@ def test_a_weakened_filter_never_keeps_out_what_the_whole_lets_in(wanted: Filter
 )
 def test_chunks_pass_by_their_fields_and_metadata(wanted: dict[str, Any], passes: bool) -> None:
     """A chunk's own fields and its metadata are compared alike."""
-    assert admits(read_filter(wanted), CHUNK) is passes
+    assert chunk_test(read_filter(wanted))(CHUNK) is passes
 
 
 def test_a_chunks_own_fields_outrank_its_metadata() -> None:
     """Metadata cannot pretend to be another file."""
     chunk = Chunk("c", "a.md", 0, "", metadata={"file": "b.md", "page": 3})
 
-    assert admits(Comparison("eq", "file", "a.md"), chunk)
-    assert not admits(Comparison("gte", "page", 0), chunk)
+    assert chunk_test(Comparison("eq", "file", "a.md"))(chunk)
+    assert not chunk_test(Comparison("gte", "page", 0))(chunk)
 
 
 @pytest.mark.parametrize(
@@ -128,6 +137,31 @@ def test_nesting_is_bounded() -> None:
         read_filter(deep)
 
 
+@pytest.mark.parametrize(
+    ("comparison", "each"),
+    [({"type": "eq", "key": "a", "value": 1}, 1), ({"type": "in", "key": "a", "value": [1, 2, 3, 4, 5]}, 5)],
+)
+@pytest.mark.parametrize("halves", [1, 2])
+def test_what_is_compared_is_counted_over_the_whole_filter(comparison: dict[str, Any], each: int, halves: int) -> None:
+    """However it is spread over lists and compounds; a filter is no way to keep a reader of the catalog busy."""
+    parts = [comparison] * (MOST // each // halves)
+    most = {"type": "and", "filters": [{"type": "or", "filters": parts}] * halves}
+    beyond = {"type": "or", "filters": [most, {"type": "eq", "key": "b", "value": 1}]}
+
+    assert spelled(read_filter(most))
+    with pytest.raises(InvalidRequest, match=f"filters compares with more than {MOST} values in all"):
+        read_filter(beyond)
+
+
+def test_what_is_beyond_is_not_even_read() -> None:
+    """A body of megabytes costs no more than the filter that is accepted."""
+    unread = {"type": "or", "filters": [{"type": "eq", "key": "a", "value": n} for n in range(MOST)]}
+    wrong = {"type": "or", "filters": [{"type": "like"}]}
+
+    with pytest.raises(InvalidRequest, match=f"filters compares with more than {MOST} values"):
+        read_filter({"type": "and", "filters": [unread, unread, wrong]})
+
+
 def test_stores_are_told_in_their_spelling() -> None:
     """That of Mongo and Pinecone."""
     wanted = Compound("or", (Comparison("gte", "page", 3), Comparison("in", "lang", ("en", "de"))))
@@ -147,6 +181,10 @@ def test_stores_are_told_in_their_spelling() -> None:
         ("draft!=true", Comparison("ne", "draft", True)),
         ("lang=en|de", Comparison("in", "lang", ("en", "de"))),
         ("lang!=en|de", Comparison("nin", "lang", ("en", "de"))),
+        ("lang=[[[", Comparison("eq", "lang", "[[[")),
+        ("lang=NaN", Comparison("eq", "lang", "NaN")),
+        ("year=007", Comparison("eq", "year", "007")),
+        ("share=-1.5e-3", Comparison("eq", "share", -0.0015)),
         ("title=a = b", Comparison("eq", "title", "a = b")),
         ('{"type": "eq", "key": "page", "value": 3}', Comparison("eq", "page", 3)),
     ],
@@ -167,3 +205,31 @@ def test_what_compares_nothing_is_explained(text: str) -> None:
     """The message shows how it is written."""
     with pytest.raises(InvalidRequest, match="--filter"):
         parse_filters([text])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("page=" + 5000 * "9", "--filter compares 'page': 999.* is too large .* put it in double quotes"),
+        ("page=" + 30 * "9", "is too large"),
+        ("page=1e400", "is too large"),
+        ('{"a": ' + 5000 * "9" + "}", "--filter .*… is not valid JSON"),
+        ('{"a": ' + 100_000 * "[", "--filter .*… is not valid JSON"),
+    ],
+)
+def test_what_is_too_much_for_a_number_or_for_json_is_explained(text: str, said: str) -> None:
+    """In a message that is no longer for it."""
+    with pytest.raises(InvalidRequest, match=said) as refused:
+        parse_filters([text])
+    assert len(str(refused.value)) < 300
+
+
+def test_however_deep_brackets_are_they_are_text() -> None:
+    """Only what looks like a number or a truth value is one."""
+    assert parse_filters(["lang=" + 100_000 * "["]) == Comparison("eq", "lang", 100_000 * "[")
+
+
+def test_all_that_must_hold_is_counted_together() -> None:
+    """As if it had been written as one filter."""
+    with pytest.raises(InvalidRequest, match=f"--filter compares with more than {MOST} values"):
+        parse_filters([f"page!={n}" for n in range(MOST + 1)])

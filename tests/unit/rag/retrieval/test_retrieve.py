@@ -16,8 +16,10 @@ from rushhour.flow.policies.reuse import LruCache, Reused
 from rushhour.hops.contract import Match, VectorQuery
 from rushhour.hops.metadata_filter import metadata_test
 from rushhour.rag.retrieval.filters import Comparison, fields
+from rushhour.rag.retrieval.fuse import FUSIONS
 from rushhour.rag.retrieval.rerank import Reranker, RerankingSettings
 from rushhour.rag.retrieval.retrieve import Retriever, RetrieveSettings
+from rushhour.rag.retrieval.search import Search
 from rushhour.testing import Scripted
 
 VECTOR = np.ones(4, dtype=np.float32) / 2
@@ -171,6 +173,43 @@ async def test_a_filter_the_store_does_not_know_widens_the_search() -> None:
     assert ids(ranked) == ["c39", "c38", "c37", "c36", "c35"]
     assert ids(few) == ["c1", "c0"]
     assert [one.top_k for one in query.queries[:4]] == [5, 20, 80, 5]
+
+
+class Read(Shelf):
+    """A shelf that notes which chunks are read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read: list[str] = []
+
+    async def chunks(self, _collection: str, ids: Sequence[str]) -> dict[str, Chunk]:
+        """Return the visible ones."""
+        self.read.extend(ids)
+        return await super().chunks(_collection, ids)
+
+
+async def test_each_chunk_is_tested_once_however_often_the_search_widens() -> None:
+    """What a wider look finds again is neither read nor tested again."""
+    shelf = Read()
+    search = Search(shelf, Scripted(VECTOR, forever=True), Vectors(), 5, 0.5)  # type: ignore[arg-type]  # a stand-in
+
+    hits = await search("k", "q", Call(), FUSIONS["dense"], Comparison("lt", "page", 40))
+
+    assert list(hits) == ["c39", "c38", "c37", "c36", "c35"]
+    assert sorted(shelf.read) == sorted(f"c{n}" for n in range(20, 100))
+
+
+async def test_true_and_one_are_two_questions() -> None:
+    """Python takes them for equal, filters do not: neither in flight nor among what is kept."""
+    shelf = Shelf("c3")
+    shelf.shelf["c3"] = replace(shelf.shelf["c3"], metadata={"draft": True})
+    found = retriever(shelf, found=LruCache(10))
+    yes, one = Comparison("eq", "draft", True), Comparison("eq", "draft", 1)
+
+    at_once = await asyncio.gather(*(found("k", "q", Call(), filters=wanted) for wanted in (yes, one)))
+    afterwards = [await found("k", "q", Call(), filters=wanted) for wanted in (one, yes)]
+
+    assert [len(passages) for passages in (*at_once, *afterwards)] == [1, 0, 0, 1]
 
 
 async def test_no_question_is_embedded_for_a_filter_that_nothing_passes() -> None:
