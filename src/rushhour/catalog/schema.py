@@ -104,7 +104,11 @@ SCHEMA: Final = Schema(
             PRIMARY KEY (job, name)
         ) WITHOUT ROWID
         """,
-        "CREATE INDEX files_by_age ON files (collection, updated)",
+        """
+        CREATE INDEX files_by_age ON files (collection, updated);
+        DROP INDEX chunks_of_file;
+        CREATE INDEX chunks_by_place ON chunks (file, position)
+        """,
     ),
 )
 

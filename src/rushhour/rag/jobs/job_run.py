@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from rushhour.catalog.job_contract import Job, JobFile, JobState
-from rushhour.errors import RushhourError
+from rushhour.errors import InvalidRequest, RushhourError
 from rushhour.flow.call import Call, Event
 from rushhour.rag.documents.listing import Listing
 from rushhour.rag.ingestion.ingest import Ingester
@@ -27,7 +27,8 @@ async def run_job(
 ) -> Summary:
     """Ingest a listing as a job whose lease the caller holds; what is `known` of its files is not done again.
 
-    The job ends as done, as failed if it was given up, or as interrupted if the caller was cancelled.
+    The job ends as done, as failed if it was given up, or as interrupted if the caller was cancelled. One that is
+    refused before it has ever begun (a bad name, another embedder) is no job at all, and is forgotten.
     """
     catalog = ingester.backend.catalog
     await catalog.set_job(job.id, JobState.RUNNING)
@@ -37,7 +38,7 @@ async def run_job(
         receipt.record(event)
         call.emit(event)
 
-    state, reason = JobState.INTERRUPTED, ""
+    state, reason, refused = JobState.INTERRUPTED, "", False
     try:
         async with JobJournal(catalog, job.id, known, receipt) as journal:
             summary = await ingester.ingest(
@@ -51,8 +52,9 @@ async def run_job(
         state, reason = (JobState.FAILED, summary.given_up) if summary.given_up else (JobState.DONE, "")
     except RushhourError as cause:
         state, reason = JobState.FAILED, str(cause)
+        refused = isinstance(cause, InvalidRequest) and not job.began
         raise
     finally:
         # Whoever is cancelled still says so; a process that is killed is known by its lease.
-        await asyncio.shield(catalog.set_job(job.id, state, reason))
+        await asyncio.shield(catalog.drop_job(job.id) if refused else catalog.set_job(job.id, state, reason))
     return replace(summary, job=job.id, resumed=bool(job.began))

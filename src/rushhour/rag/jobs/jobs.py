@@ -23,6 +23,7 @@ from rushhour.rag.ingestion.ingest_report import Outcome, Summary
 from rushhour.rag.ingestion.ingest_run import OnProgress
 from rushhour.rag.jobs import dry_run
 from rushhour.rag.jobs.job_run import run_job
+from rushhour.rag.jobs.journal import report_of
 from rushhour.rag.jobs.plan import Plan
 from rushhour.rag.jobs.prune import prune
 from rushhour.rag.jobs.reindex import OnReindexed, Reindexed, busy, reindex
@@ -117,9 +118,10 @@ class Jobs:
                 listing = await self._listing(asked, fetcher)
                 sources = tuple(source for source in listing.sources if source.name in parked)
                 again = {source.name for source in sources}
-                rows = [JobFile(name) if name in again else _gone(name) for name in sorted(parked)]
-                await self._catalog.note_job_files(job, rows)
-                return await self._run(record, asked, Listing(sources, ()), {}, call, on_progress)
+                gone = [_gone(name) for name in sorted(parked - again)]
+                await self._catalog.note_job_files(job, [*map(JobFile, sorted(again)), *gone])
+                summary = await self._run(record, asked, Listing(sources, ()), {}, call, on_progress)
+                return replace(summary, reports=(*summary.reports, *map(report_of, gone)))
 
     async def jobs(self, collection: str | None = None) -> list[Job]:
         """List jobs, the newest first; those whose process died are INTERRUPTED."""

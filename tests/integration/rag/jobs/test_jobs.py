@@ -173,6 +173,27 @@ async def test_parked_files_stay_parked_until_they_are_retried(house: Any, asked
     await house.visible()
 
 
+async def test_what_is_gone_when_it_is_retried_is_told(house: Any, asked: Asked, folder: Path) -> None:
+    """It is no failure any more, and nothing to be retried again."""
+    house.provider.fail = lambda text: Rejected("Rude.") if "walrus 3 " in text else None
+    summary = await house.jobs().ingest("docs", asked, Call())
+    (folder / "03.md").unlink()
+
+    again = await house.jobs().retry(summary.job, Call())
+
+    told = [(one.name, one.outcome, one.reason) for one in again.reports]
+    assert told == [("03.md", Outcome.SKIPPED, "It is no longer there.")]
+    assert (await house.jobs().job(summary.job)).parked == 0
+
+
+async def test_what_is_refused_at_once_leaves_no_job(house: Any, asked: Asked) -> None:
+    """There is nothing to resume."""
+    with pytest.raises(InvalidRequest, match="cannot name a collection"):
+        await house.jobs().ingest("No Name", asked, Call())
+
+    assert await house.jobs().jobs() == []
+
+
 async def test_a_resumed_job_leaves_parked_files_alone(house: Any, asked: Asked) -> None:
     """They have had their attempts; the summary still names them."""
     house.provider.fail = lambda text: (
