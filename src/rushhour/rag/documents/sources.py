@@ -132,7 +132,7 @@ def _file(path: Path, name: str, ignored: Ignored, *, asked_for: bool = True) ->
     if is_archive(name) and path.is_file():
         yield from _archive(name, partial(_opened, path), ignored)
     else:
-        yield Source(name, partial(_read, path, name, asked_for=asked_for), name, asked_for=asked_for)
+        yield Source(name, _OnDisk(str(path), name, asked_for), name, asked_for=asked_for)
 
 
 def _archive(name: str, opened: Callable[[], BinaryIO], ignored: Ignored) -> Iterator[Source]:
@@ -143,12 +143,21 @@ def _archive(name: str, opened: Callable[[], BinaryIO], ignored: Ignored) -> Ite
         yield Source(shown, content, shown, asked_for=not found, hole=not found)
 
 
-def _read(path: Path, name: str, *, asked_for: bool) -> bytes:
-    if path.exists() and not path.is_file():
-        raise UnreadableDocument(f"{path} is no regular file.")
-    with path.open("rb") as file:
-        content = _whole(name, file)
-    return content if asked_for else _checked(name, lambda: content)
+@dataclass(frozen=True, slots=True)
+class _OnDisk:
+    """Reads a file; small, since a folder may have a million of them."""
+
+    path: str
+    name: str
+    asked_for: bool
+
+    def __call__(self) -> bytes:
+        path = Path(self.path)
+        if path.exists() and not path.is_file():
+            raise UnreadableDocument(f"{path} is no regular file.")
+        with path.open("rb") as file:
+            content = _whole(self.name, file)
+        return content if self.asked_for else _checked(self.name, lambda: content)
 
 
 def _whole(name: str, stream: BinaryIO) -> bytes:
