@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from rushhour.hops.contract import Passage
@@ -68,6 +69,12 @@ class Confidence:
 
 def evidence(question: str, passages: Sequence[Passage]) -> Evidence:
     """Look at the best passage; where only BM25 found it, the best cosine of another stands in for its own."""
+    return _evidence(question, tuple(passages))
+
+
+@lru_cache(maxsize=1024)
+def _evidence(question: str, passages: tuple[Passage, ...]) -> Evidence:
+    """Look; kept, for in a rush many ask the same."""
     if not passages:
         return Evidence(None, 0.0)
     texts = [known(f"{one.title}\n{one.heading}\n{one.text}") for one in passages]

@@ -42,6 +42,12 @@ def fenced(passages: Sequence[Passage], others: Sequence[str] = ()) -> tuple[str
 
     `others` are the request's other texts that are not our own: its question, conversation and instructions.
     """
+    return _fenced(tuple(passages), tuple(others))
+
+
+@lru_cache(maxsize=512)
+def _fenced(passages: tuple[Passage, ...], others: tuple[str, ...]) -> tuple[str, str]:
+    """Fence them; kept, for in a rush many ask the same, and a prompt that is reduced is made a second time."""
     blocks = [(passage, _attributes(passage), _text(passage.text, len(passages))) for passage in passages]
     mark = _mark([*others, *(part for _, *parts in blocks for part in parts)])
     return mark, "\n\n".join(
