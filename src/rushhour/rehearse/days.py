@@ -13,6 +13,7 @@ import msgspec
 
 from rushhour.rehearse.counting import percentile
 from rushhour.rehearse.crowd import Visited
+from rushhour.rehearse.floor import CallTokens
 from rushhour.rehearse.measure import friday_of, load_of, run_of
 from rushhour.rehearse.meter import Measured
 from rushhour.rehearse.pipelines import Serving
@@ -34,7 +35,7 @@ _CROWD_READY_S = 30.0
 class Days:
     """What the days need, and what came of them so far; an interrupted Monday is told as far as it went.
 
-    `tokens_per_call` is what a prompt took on Friday, by the thriftiest pipeline.
+    `chat_call` is what a chat call took on Friday, by the thriftiest pipeline.
     """
 
     scenario: Scenario
@@ -45,7 +46,7 @@ class Days:
     watcher: Watcher
     friday: list[Friday] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
-    tokens_per_call: float | None = None
+    chat_call: CallTokens | None = None
 
     async def play_friday(self, serving: Sequence[Serving]) -> None:
         """Ask every pipeline a few questions at leisure, all of them at the same time."""
@@ -57,8 +58,9 @@ class Days:
         await self.provider.reset()
         self.friday += await together(*(self._friday_of(served, visits) for served in serving))
         state = await self.provider.state()
-        took = [Account(state, served.ledger).tokens_per_chat_call for served in serving]
-        self.tokens_per_call = min(filter(None, took), default=None)
+        took = [call for served in serving if (call := Account(state, served.ledger).chat_call) is not None]
+        if took:
+            self.chat_call = CallTokens(min(call.prompt for call in took), min(call.answer for call in took))
 
     async def play_monday(self, serving: Sequence[Serving]) -> None:
         """Play the pipelines one after the other, each against full buckets; one that is done is stopped."""

@@ -117,7 +117,7 @@ def provider_view(rehearsal: Rehearsal) -> str:
     if not runs:
         return ""
     rows = [_seconds_of(run) for run in runs]
-    high = max([rehearsal.limit_per_s * 1.2, *(sum(row) for panel in rows for row in panel)])
+    high = max([1.2 * (rehearsal.limit_per_s or 0.0), *(float(sum(row)) for panel in rows for row in panel)])
     longest = max(len(panel) for panel in rows)
     width = 480.0 if len(runs) < 3 else 340.0
     panels = [
@@ -159,7 +159,8 @@ def _provider_panel(
         plot.bar(second, second + 1, 0, served, run.pipeline)
         plot.bar(second, second + 1, served, served + failed, "failed")
         plot.bar(second, second + 1, served + failed, served + failed + throttled, "throttled")
-    plot.line([(0, limit), (plot.x_ticks[-1], limit)], "ceiling")
+    if limit is not None:
+        plot.line([(0, limit), (plot.x_ticks[-1], limit)], "ceiling")
     refused, failed = sum(row[2] for row in rows), sum(row[1] for row in rows)
     caption = f"<b class='{run.pipeline}'>{escape(run.pipeline)}</b> · {refused:,} refused with 429, {failed:,} failed"
     return f"<div>{plot.svg()}<p class='panel'>{caption}</p></div>"

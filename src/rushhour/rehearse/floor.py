@@ -4,8 +4,8 @@ A provider that admits `rate` calls a second, and lets a client save up `burst_s
 calls in `N / rate` seconds less what was saved up. One second of the saved-up quota is left out, since it stands
 against the time of the last answer itself, which is about as long: 1,000 users at 3,000 calls a minute, enforced per
 second, have a floor of 20 s. Users who come late, and outages in which every chat call fails, raise it. Of the limits
-on requests and on tokens the scarcer counts. Calls for embeddings and vectors are left out: they can be shared or
-remembered, a generated answer cannot.
+on requests and on tokens and of a server's slots (`rushhour.rehearse.slots`) the scarcest counts. Calls for embeddings
+and vectors are left out: they can be shared or remembered, a generated answer cannot.
 """
 
 from __future__ import annotations
@@ -13,39 +13,68 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
+
+from rushhour.flow.ledger.contract import MOST
+from rushhour.rehearse.slots import Slots
 
 ANSWER_S = 1.0
 """Seconds that stand for the time of the last answer, from its admission to its last word."""
 
 Interval = tuple[float, float]
 Point = tuple[float, float]
+Scarce: TypeAlias = Literal["requests", "tokens", "slots"]
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the chat API admits: requests and tokens a minute, and for how many seconds of them may be saved up."""
+    """What the chat API admits: requests and tokens a minute, and for how many seconds of them may be saved up.
+
+    A limit of `MOST` or more is none. `slots` is how many calls a server of one's own works on at a time.
+    """
 
     rpm: float
     tpm: float
     burst_s: float
+    slots: Slots | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallTokens:
+    """The tokens of a mean chat call: of its prompt, as they are charged, and of its answer."""
+
+    prompt: float
+    answer: float
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One of the limits: how many calls it lets pass a second, and for how many seconds that may be saved up."""
+
+    name: Scarce
+    calls_per_s: float
+    saved_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """Seconds until the last user can have an answer, and what they are due to."""
+    """Seconds until the last user can have an answer, and what they are due to.
+
+    `limit` is the tightest, whether or not anybody waits for it; where there is none at all, `limited` says so.
+    """
 
     seconds: float
-    bound: Literal["requests", "tokens", "arrivals"]
-    tokens_per_call: float
-    calls_per_s: float
+    bound: Scarce | Literal["arrivals"]
+    tokens: CallTokens
+    limit: Limit
+    limited: bool = True
 
 
 def floor_of(
     arrivals: Sequence[float],
     over_s: float,
     limits: Limits,
-    tokens_per_call: float,
+    tokens: CallTokens,
     closed: Sequence[Interval] = (),
 ) -> Floor:
     """Return the floor for users who come at these times (ascending, in seconds), within `over_s` in all.
@@ -53,13 +82,26 @@ def floor_of(
     `closed` are intervals in which no chat call succeeds; they do not overlap, and the last may never end: who is not
     admitted before it can have no generated answer, and does not count.
     """
-    by_requests = _last_admission(arrivals, limits.rpm / 60, limits.burst_s, closed)
-    by_tokens = _last_admission(arrivals, limits.tpm / 60 / tokens_per_call, limits.burst_s, closed)
-    calls_per_s = min(limits.rpm / 60, limits.tpm / 60 / tokens_per_call)
-    seconds = round(max(by_requests, by_tokens), 6)
-    if over_s >= seconds:
-        return Floor(over_s, "arrivals", tokens_per_call, calls_per_s)
-    return Floor(seconds, "tokens" if by_tokens > by_requests else "requests", tokens_per_call, calls_per_s)
+    real = limits_on(limits, tokens)
+    every = real or [Limit("requests", limits.rpm / 60, limits.burst_s)]
+    ends = {one: round(_last_admission(arrivals, one.calls_per_s, one.saved_s, closed), 6) for one in every}
+    longest = max(every, key=lambda one: ends[one])
+    if over_s < ends[longest]:
+        return Floor(ends[longest], longest.name, tokens, longest, bool(real))
+    return Floor(over_s, "arrivals", tokens, min(every, key=lambda one: one.calls_per_s), bool(real))
+
+
+def limits_on(limits: Limits, tokens: CallTokens) -> list[Limit]:
+    """Return the limits that a chat call of so many tokens must pass; empty where nothing limits it."""
+    found = []
+    if limits.rpm < MOST:
+        found.append(Limit("requests", limits.rpm / 60, limits.burst_s))
+    if limits.tpm < MOST:
+        found.append(Limit("tokens", limits.tpm / 60 / tokens.prompt, limits.burst_s))
+    if limits.slots is not None:
+        work_s = limits.slots.work_s(tokens.answer)
+        found.append(Limit("slots", limits.slots.count / work_s, work_s))
+    return found
 
 
 def ceiling_of(users: int, rate: float, burst_s: float, until: float, closed: Sequence[Interval] = ()) -> list[Point]:

@@ -111,7 +111,7 @@ def _table(rehearsal: Rehearsal) -> Table:
     for run in rehearsal.runs:
         table.add_column(run.pipeline, justify="right", header_style=_COLOURS.get(run.pipeline, ""))
     table.add_column("floor", justify="right", style="dim")
-    floor = f"{rehearsal.floor_s:g} s"
+    floor = f"{round(rehearsal.floor_s, 1):g} s"
     _add(table, rehearsal, "answered rightly", lambda run: f"{run.answered:,} ({share(run.answered, rehearsal.users)})")
     if any(run.degraded for run in rehearsal.runs):
         _add(table, rehearsal, "… of them with less than asked", lambda run: f"{sum(run.degraded.values()):,}")

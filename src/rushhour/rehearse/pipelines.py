@@ -197,12 +197,14 @@ def pipelines_of(text: str) -> tuple[str, ...]:
 
 
 def _told_of(profile: Mapping[str, Mapping[str, Any]]) -> dict[str, object]:
-    """Return the limits and prices that a profile states, as settings; what nobody counts up to is no limit."""
+    """Return the limits, slots and prices that a profile states, as settings; what nobody counts up to is no limit."""
     limits = {"VECTORS__QPS": profile["vectors"]["query_per_s"]}
     told: dict[str, object] = {"CHAT__PRICE_OUT": profile["chat"]["price_out"]}
     for section, surface in (("EMBED", "embeddings"), ("CHAT", "chat")):
         limits |= {f"{section}__{name.upper()}": profile[surface][name] for name in ("rpm", "tpm")}
         told |= {f"{section}__{name.upper()}": profile[surface][name] for name in ("burst_s", "price_in")}
+    if slots := profile["chat"]["latency"]["slots"]:
+        told["CHAT__CONCURRENCY"] = slots
     return {name: limit for name, limit in limits.items() if limit < MOST} | told
 
 

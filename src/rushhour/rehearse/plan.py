@@ -9,9 +9,9 @@ from itertools import accumulate
 
 from rushhour.errors import InvalidRequest
 from rushhour.rehearse.arrivals import expected, times_of
-from rushhour.rehearse.floor import Floor, floor_of
+from rushhour.rehearse.floor import CallTokens, Floor, floor_of
 from rushhour.rehearse.questions import Question
-from rushhour.rehearse.scenario import PROMPT_TOKENS, Scenario, Tenant
+from rushhour.rehearse.scenario import USUAL, Scenario, Tenant
 from rushhour.rehearse.visits import Visit
 
 
@@ -44,9 +44,9 @@ def expected_arrivals(scenario: Scenario) -> list[float]:
     return list(heapq.merge(regular, sorted(floods)))
 
 
-def floor_for(scenario: Scenario, tokens_per_call: float = PROMPT_TOKENS) -> Floor:
-    """Return a scenario's floor, by its users' expected arrivals; `tokens_per_call` is what a prompt is charged."""
-    return floor_of(expected_arrivals(scenario), scenario.over_s, scenario.limits, tokens_per_call, scenario.closed)
+def floor_for(scenario: Scenario, tokens: CallTokens = USUAL) -> Floor:
+    """Return a scenario's floor, by its users' expected arrivals and the tokens of a mean chat call."""
+    return floor_of(expected_arrivals(scenario), scenario.over_s, scenario.limits, tokens, scenario.closed)
 
 
 def _mixed(scenario: Scenario, questions: Sequence[Question], drawn: random.Random) -> list[Question]:

@@ -103,7 +103,7 @@ class Play:
                 ingestion=self._ingestion,
                 friday=days.friday if days else [],
                 runs=days.runs if days else [],
-                tokens_per_call=days.tokens_per_call if days else None,
+                chat_call=days.chat_call if days else None,
                 asked=len(days.questions.monday) if days else 0,
                 corpus=self._corpus,
                 pipelines=self._pipelines,

@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 
+from rushhour.rehearse.floor import CallTokens
 from rushhour.rehearse.meter import Measured
 from rushhour.rehearse.processes import Child, ChildFailed, leashed, running
 from rushhour.rehearse.results import ProviderCalls
@@ -58,10 +59,14 @@ class Account:
         return float(sum(surface["cost_usd"] for surface in self._surfaces()))
 
     @property
-    def tokens_per_chat_call(self) -> float | None:
-        """Tokens of a prompt, on average of those that were answered; None where none was."""
-        answered = sum(surface["ok"] for surface in self._surfaces("chat"))
-        return sum(surface["tokens_in"] for surface in self._surfaces("chat")) / answered if answered else None
+    def chat_call(self) -> CallTokens | None:
+        """Tokens of a chat call, on average of those that were answered; None where none was."""
+        surfaces = self._surfaces("chat")
+        answered = sum(surface["ok"] for surface in surfaces)
+        if not answered:
+            return None
+        prompt, answer = (sum(surface[name] for surface in surfaces) for name in ("tokens_in", "tokens_out"))
+        return CallTokens(prompt / answered, answer / answered)
 
     @property
     def chat_admitted(self) -> list[int]:

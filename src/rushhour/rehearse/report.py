@@ -13,7 +13,9 @@ from pathlib import Path
 from string import Template
 
 from rushhour.rehearse import figures
+from rushhour.rehearse import report_limits as limits
 from rushhour.rehearse import report_sections as sections
+from rushhour.rehearse.limit_words import holder
 from rushhour.rehearse.report_cards import card
 from rushhour.rehearse.report_next import next_steps
 from rushhour.rehearse.report_table import Row, table
@@ -60,7 +62,7 @@ def render_report(rehearsal: Rehearsal) -> str:
         story="".join(f"<p>{escape(sentence)}</p>" for sentence in story(rehearsal)),
         timeline=timeline(rehearsal),
         cards="".join(card(run, rehearsal) for run in rehearsal.runs),
-        limit=f"{rehearsal.limit_per_s:.4g}",
+        ceiling=limits.ceiling(rehearsal),
         legend=figures.legend(rehearsal),
         answers=figures.twice(figures.answers_over_time(rehearsal), figures.answers_over_time(rehearsal, True)),
         provider_section=_provider(rehearsal),
@@ -75,7 +77,7 @@ def render_report(rehearsal: Rehearsal) -> str:
         compared=_compared(rehearsal),
         effort=_effort(rehearsal),
         ingestion_section=_ingestion(rehearsal),
-        floor=_floor(rehearsal),
+        floor=limits.floor(rehearsal),
         command=escape(rehearsal.command),
         settings=_settings(rehearsal),
         footer=_footer(rehearsal),
@@ -87,10 +89,11 @@ def _headline(rehearsal: Rehearsal) -> str:
     told = [*lead(rehearsal)]
     if rehearsal.runs and rehearsal.floor.bound != "arrivals":
         closed = rehearsal.floor.closed_s
-        down = f", and the {closed:g} s in which it was down, keep" if closed else " keeps"
+        one = rehearsal.floor.slots in (None, 1)
+        down = f", and the {closed:g} s in which it was down, keep" if closed else " keeps" if one else " keep"
         told.append(
-            f"Whatever software asks, the provider’s limit{down} the last {'generated ' if closed else ''}answer from "
-            f"coming before {seconds(rehearsal.floor_s)}."
+            f"Whatever software asks, {holder(rehearsal.floor)}{down} the last {'generated ' if closed else ''}answer "
+            f"from coming before {seconds(rehearsal.floor_s)}."
         )
     return f'<p class="lead">{escape(" ".join(told))}</p>' if told else ""
 
@@ -102,10 +105,7 @@ def _provider(rehearsal: Rehearsal) -> str:
     return (
         "<section><h2>What the provider saw</h2><p>Chat calls arriving each second: served in the pipeline’s colour, "
         "failed by the provider in grey, refused with 429 in pale red; seconds in which many were "
-        f"refused are shaded. The dashed line is the limit, {rehearsal.limit_per_s:.4g} a second: what is left "
-        "unused below "
-        "it is answers that nobody got.</p>"
-        f"{drawn}</section>"
+        f"refused are shaded.{limits.dashed(rehearsal)}</p>{drawn}</section>"
     )
 
 
@@ -158,31 +158,6 @@ def _ingestion(rehearsal: Rehearsal) -> str:
         "failures (production)."
         f"{hand}</p>{filled}</section>"
     )
-
-
-def _floor(rehearsal: Rehearsal) -> str:
-    floor, users, rate = rehearsal.floor, f"{rehearsal.users:,}", f"{rehearsal.limit_per_s:.4g}"
-    told = f"<p>A generated answer needs one chat call, and the provider admits {rate} a second"
-    if floor.bound == "tokens":
-        told += f": its tokens a minute are the scarcer limit, at about {floor.tokens_per_call:,.0f} a prompt"
-    drain = rehearsal.users / rehearsal.limit_per_s
-    told += (
-        f". {users} of them therefore take {users} ÷ {rate} = <b>{drain:.4g} s</b>, however good the software: what is "
-        "paid under load is waiting, not errors.</p>"
-    )
-    if floor.closed_s:
-        told += f"<p>For {floor.closed_s:g} s no chat call could succeed, which is added where users were waiting.</p>"
-    told += (
-        f"<p>The provider lets a client save up at most {rehearsal.burst_credit_s:.4g} s of its limit. One second of "
-        "that stands against the time of the last answer itself, the rest shortens the floor; users who come late "
-        f"lengthen it. The floor stated everywhere here is <b>{rehearsal.floor_s:g} s</b>.</p>"
-    )
-    if any(run.degraded for run in rehearsal.runs):
-        told += (
-            "<p>An answer that is quoted instead of generated needs no chat call: whoever gives such answers while the "
-            "provider is down can be faster than this floor.</p>"
-        )
-    return told
 
 
 def _compared(rehearsal: Rehearsal) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rushhour.rehearse.judge import PASSED_ON_429
+from rushhour.rehearse.limit_words import holder
 from rushhour.rehearse.results import Rehearsal, Run
 from rushhour.rehearse.words import count, label_of, ratio, share
 
@@ -151,9 +152,13 @@ def _refused(run: Run, rehearsal: Rehearsal) -> Iterator[Advice]:
         return
     yield Advice(
         "act",
-        f"{told}, {again.refused:,} refused again. More come than the limit lets pass within their patience: raise the "
-        "limit, or name a second model under [[chat.fallbacks]].",
+        f"{told}, {again.refused:,} refused again. More come than {holder(rehearsal.floor)} can let pass within their "
+        f"patience: {_more(rehearsal)}, or name a second model under [[chat.fallbacks]].",
     )
+
+
+def _more(rehearsal: Rehearsal) -> str:
+    return "raise the limit" if rehearsal.floor.slots is None else "add slots (a larger server, or one more)"
 
 
 def _manners(run: Run, _: Rehearsal) -> Iterator[Advice]:

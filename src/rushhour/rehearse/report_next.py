@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from html import escape
 
 from rushhour.errors import InvalidRequest
+from rushhour.rehearse.limit_words import holder, no_obstacle, pace
 from rushhour.rehearse.report_advice import OWN, RULES, Advice, Kind
 from rushhour.rehearse.results import Objective, Rehearsal, Run
 from rushhour.rehearse.slo import parse_slo
@@ -134,7 +135,9 @@ def _out_of_reach(one: Objective, rehearsal: Rehearsal) -> str:
     floor, scale = least.get(demand.name), _SECONDS.get(demand.unit)
     if floor is None or scale is None or not demand.sign.startswith("<") or floor <= demand.bound * scale:
         return ""
-    return f" Nobody can keep it with this limit while every answer is generated: that alone asks {seconds(floor)}."
+    slots = rehearsal.floor.slots
+    held_by = "this limit" if slots is None else f"so few slots ({slots:,})"
+    return f" Nobody can keep it with {held_by} while every answer is generated: that alone asks {seconds(floor)}."
 
 
 def _wall(rehearsal: Rehearsal) -> Iterator[Advice]:
@@ -143,9 +146,7 @@ def _wall(rehearsal: Rehearsal) -> Iterator[Advice]:
     if run is None or run.partial or run.answered < rehearsal.users * 0.9:
         return
     if rehearsal.floor.bound == "arrivals":
-        yield Advice(
-            "good", f"The provider’s limit is no obstacle to this crowd: {run.pipeline} answers as users come."
-        )
+        yield Advice("good", f"{no_obstacle(rehearsal)} to this crowd: {run.pipeline} answers as users come.")
         return
     if rehearsal.floor.closed_s:
         yield Advice(
@@ -155,23 +156,28 @@ def _wall(rehearsal: Rehearsal) -> Iterator[Advice]:
             "name its model under [[chat.fallbacks]], and rehearse again.",
         )
         return
-    times, limit = run.makespan_s / max(rehearsal.floor_s, 1e-9), f"{rehearsal.limit_per_s:.4g} chat calls a second"
-    kind = {"requests": "requests a minute", "tokens": "tokens a minute"}[rehearsal.floor.bound]
-    if times <= _NEAR:
+    times = run.makespan_s / max(rehearsal.floor_s, 1e-9)
+    if run.makespan_s <= _NEAR * rehearsal.floor_s + (rehearsal.floor.work_s or 0.0):
         yield Advice(
             "act",
-            f"What is left of the waiting is the provider’s limit on {kind}: {run.pipeline} needed {times:.2f} × "
-            "the floor "
-            f"of {seconds(rehearsal.floor_s)}. See what would move it, and what that costs:",
+            f"What is left of the waiting is {_due_to(rehearsal)}: {run.pipeline} needed {times:.2f} × the floor of "
+            f"{seconds(rehearsal.floor_s)}. See what would move it, and what that costs:",
             plan_command(rehearsal),
         )
     else:
         yield Advice(
             "act",
             f"{run.pipeline} needed {times:.2f} × the floor: {seconds(run.makespan_s - rehearsal.floor_s)} beyond what "
-            f"{limit} impose. The provider’s slow calls and failures, or the pipeline, took them; the charts show "
-            "when.",
+            f"{pace(rehearsal)} impose. The provider’s slow calls and failures, or the pipeline, took them; the charts "
+            "show when.",
         )
+
+
+def _due_to(rehearsal: Rehearsal) -> str:
+    """Name what makes users wait."""
+    if rehearsal.floor.bound == "slots":
+        return f"{holder(rehearsal.floor)}, one of which a call takes for {seconds(rehearsal.floor.work_s)}"
+    return f"{holder(rehearsal.floor)} on {rehearsal.floor.bound} a minute"
 
 
 def plan_command(rehearsal: Rehearsal) -> str:
@@ -181,6 +187,8 @@ def plan_command(rehearsal: Rehearsal) -> str:
     words += ["--profile", str(told.get("profile", "monday"))]
     if rehearsal.floor.tokens_per_call:
         words += ["--prompt-tokens", f"{rehearsal.floor.tokens_per_call:.0f}"]
+    if rehearsal.floor.slots is not None:  # how long a call takes is how long its answer is
+        words += ["--answer-tokens", f"{max(rehearsal.floor.tokens_per_answer, 1):.0f}"]
     if "patience_s" in told:
         words += ["--patience", f"{told['patience_s']:g}s"]
     for change in re.split(r", (?=[a-z_]+\.[a-z_.]+=)", str(told.get("profile changed", ""))):

@@ -165,15 +165,19 @@ class Slo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FloorNote(msgspec.Struct, frozen=True, kw_only=True):
-    """What the floor is due to: the limit on requests, on tokens, or the users' own arrivals.
+    """What the floor is due to: the limit on requests, on tokens, a server's slots, or the users' own arrivals.
 
-    `tokens_per_call` is what a prompt is charged, `closed_s` for how long no chat call could succeed; `ceiling` are the
-    corners (seconds, calls) of the most that can have been admitted. `waits_s[p]` is the time within which p % of all
-    users can have been admitted at best (None: never).
+    `tokens_per_call` is what a prompt is charged, `tokens_per_answer` how long an answer is, `closed_s` for how long no
+    chat call could succeed; `ceiling` are the corners (seconds, calls) of the most that can have been admitted.
+    `waits_s[p]` is the time within which p % of all users can have been admitted at best (None: never). Where `slots`
+    are the tightest limit, whether or not anybody waits for it, they are told, with the seconds that a call takes one.
     """
 
     bound: str = "requests"
     tokens_per_call: float = 0.0
+    tokens_per_answer: float = 0.0
+    slots: int | None = None
+    work_s: float | None = None
     closed_s: float = 0.0
     ceiling: list[tuple[float, float]] = []
     waits_s: list[float | None] = []
@@ -190,7 +194,10 @@ class WindowNote(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole report; `partial` when it was interrupted, and then what is missing was not measured."""
+    """The whole report; `partial` when it was interrupted, and then what is missing was not measured.
+
+    `limit_per_s` is how many chat calls a second the tightest limit lets pass; None where there is no limit.
+    """
 
     scenario: str
     users: int
@@ -203,7 +210,7 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
     machine: dict[str, object] = {}
     corpus: dict[str, object] = {}
     questions: int = 0
-    limit_per_s: float
+    limit_per_s: float | None
     burst_credit_s: float = 0.0
     floor: FloorNote = FloorNote()
     windows: list[WindowNote] = []

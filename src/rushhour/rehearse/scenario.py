@@ -12,11 +12,13 @@ from typing import Literal
 
 from rushhour.errors import InvalidRequest
 from rushhour.rehearse.arrivals import Arrivals
-from rushhour.rehearse.floor import Interval, Limits
+from rushhour.rehearse.floor import CallTokens, Interval, Limits
+from rushhour.rehearse.words import limit
 
 MOST_USERS = 10_000_000
-PROMPT_TOKENS = 850.0
-"""Tokens of one prompt, until a quiet day tells better: four passages of up to 1,000 characters, and a question."""
+USUAL = CallTokens(prompt=850.0, answer=40.0)
+"""Tokens of one call, until a quiet day tells better: four passages of up to 1,000 characters and a question, and an
+answer that quotes a sentence."""
 
 MONDAY = Limits(3_000, 30_000_000, 1.0)
 BROWNOUT = "brownout"
@@ -148,6 +150,7 @@ def settings_of(scenario: Scenario) -> dict[str, object]:
     """Return every setting of a scenario by name, for a report; those of some scenarios only where they are used."""
     every = {name.name: getattr(scenario, name.name) for name in fields(scenario)} | asdict(scenario.limits)
     shown: dict[str, object] = {name: every[name] for name in _SHOWN}
+    shown |= {name: limit(shown[name]) for name in ("rpm", "tpm")}
     if scenario.mix == "zipf":
         shown["exponent"] = scenario.exponent
     if scenario.tenants:

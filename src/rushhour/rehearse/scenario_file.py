@@ -21,6 +21,7 @@ from rushhour.rehearse.scenario import BROWNOUT, SURFACES, Scenario, Tenant, Win
 from rushhour.rehearse.scenario_keys import ScenarioFile, explain
 from rushhour.rehearse.scenario_mistakes import mistakes_in
 from rushhour.rehearse.scenario_provider import Provider, provider_of
+from rushhour.rehearse.slots import slots_of
 
 
 def shipped() -> list[str]:
@@ -88,7 +89,7 @@ def build_scenario(name: str, content: dict[str, Any], folder: Path | None = Non
         seed=given.seed,
         profile=provider.name,
         overrides=provider.overrides,
-        limits=Limits(chat.rpm, chat.tpm, chat.burst_s),
+        limits=Limits(chat.rpm, chat.tpm, chat.burst_s, slots_of(chat.latency, chat.tokens_per_s)),
         arrivals=given.arrivals,
         recorded=recorded,
         patience_s=given.patience,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from rushhour.rehearse.limit_words import allowed, no_obstacle, pace
 from rushhour.rehearse.results import Rehearsal, Run, WindowNote
 from rushhour.rehearse.words import count, dollars, label_of, listed, ratio, seconds
 
 
 def headline(rehearsal: Rehearsal) -> str:
     """Say in one line what was played."""
-    return f"{_crowd(rehearsal)}, {rehearsal.limit_per_s:.4g} calls a second allowed"
+    return f"{_crowd(rehearsal)}{',' if rehearsal.floor.slots is None else ';'} {allowed(rehearsal)}"
 
 
 def verdict(rehearsal: Rehearsal) -> str:
@@ -133,11 +134,11 @@ def _never_arrived(run: Run, rehearsal: Rehearsal) -> str:
 
 
 def _floor(rehearsal: Rehearsal) -> str:
+    least = f"{round(rehearsal.floor_s, 1):g} s"
     if rehearsal.floor.bound == "arrivals":
-        told = f"The limit is no obstacle: the users themselves take {rehearsal.floor_s:g} s to come"
+        told = f"{no_obstacle(rehearsal)}: the users themselves take {least} to come"
     else:
-        limit = f"{rehearsal.limit_per_s:.4g} chat calls a second"
-        told = f"At {limit}, {count(rehearsal.users, 'user')} take {rehearsal.floor_s:g} s whoever asks"
+        told = f"At {pace(rehearsal)}, {count(rehearsal.users, 'user')} take {least} whoever asks"
     for run in rehearsal.runs:
         if run.answered == rehearsal.users:
             told += f"; {run.pipeline} had answered 99 % of them after {seconds(run.done_99_s)} and the last one after "

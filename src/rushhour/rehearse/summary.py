@@ -13,11 +13,15 @@ import psutil
 from rushhour.clock import unix_now
 from rushhour.rehearse.corpus import Document
 from rushhour.rehearse.counting import served_within
-from rushhour.rehearse.floor import Floor, ceiling_of, least_waits
+from rushhour.rehearse.floor import CallTokens, Floor, Limit, ceiling_of, least_waits
 from rushhour.rehearse.pipelines import Pipeline
 from rushhour.rehearse.plan import expected_arrivals, floor_for
 from rushhour.rehearse.results import FloorNote, Friday, Ingestion, Rehearsal, Run, WindowNote
-from rushhour.rehearse.scenario import PROMPT_TOKENS, Scenario, settings_of
+from rushhour.rehearse.scenario import USUAL, Scenario, settings_of
+from rushhour.rehearse.words import limit as limit_shown
+
+_TURNS = ("slots", "max_waiting")
+"""What a server of one's own says of those whose turn it is, and of the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class Known:
     ingestion: list[Ingestion] = field(default_factory=list)
     friday: list[Friday] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
-    tokens_per_call: float | None = None
+    chat_call: CallTokens | None = None
     asked: int = 0
     corpus: Sequence[Document] = ()
     pipelines: Sequence[Pipeline] = ()
@@ -41,25 +45,16 @@ class Known:
 def summarise(known: Known) -> Rehearsal:
     """Return the report; partial unless the rehearsal is finished."""
     scenario = known.scenario
-    floor = floor_for(scenario, known.tokens_per_call or PROMPT_TOKENS)
+    floor = floor_for(scenario, known.chat_call or USUAL)
     last = max([floor.seconds, *(run.makespan_s for run in known.runs)])
-    credit = min(scenario.limits.burst_s, scenario.users / floor.calls_per_s)
     return Rehearsal(
         scenario=scenario.name,
         description=scenario.description,
         users=scenario.users,
         floor_s=round(floor.seconds, 3),
-        limit_per_s=round(floor.calls_per_s, 3),
-        burst_credit_s=round(credit, 3),
-        floor=FloorNote(
-            bound=floor.bound,
-            tokens_per_call=round(floor.tokens_per_call, 1),
-            closed_s=round(sum(min(to, last) - begin for begin, to in scenario.closed if begin < last), 3),
-            ceiling=ceiling_of(
-                scenario.users, floor.calls_per_s, scenario.limits.burst_s, last * 1.25 + 1, scenario.closed
-            ),
-            waits_s=_least(scenario, floor),
-        ),
+        limit_per_s=round(floor.limit.calls_per_s, 3) if floor.limited else None,
+        burst_credit_s=round(min(floor.limit.saved_s, scenario.users / floor.limit.calls_per_s), 3),
+        floor=_floor(scenario, floor, last),
         windows=[
             WindowNote(
                 label=window.label,
@@ -97,9 +92,24 @@ def summarise(known: Known) -> Rehearsal:
     )
 
 
-def _least(scenario: Scenario, floor: Floor) -> list[float | None]:
+def _floor(scenario: Scenario, floor: Floor, last: float) -> FloorNote:
+    """Return what the floor is due to, with its lines for a page that ends a little after `last`."""
+    limit, slots = floor.limit, scenario.limits.slots if floor.limit.name == "slots" else None
+    return FloorNote(
+        bound=floor.bound,
+        tokens_per_call=round(floor.tokens.prompt, 1),
+        tokens_per_answer=round(floor.tokens.answer, 1),
+        slots=slots.count if slots else None,
+        work_s=round(slots.work_s(floor.tokens.answer), 3) if slots else None,
+        closed_s=round(sum(min(to, last) - begin for begin, to in scenario.closed if begin < last), 3),
+        ceiling=ceiling_of(scenario.users, limit.calls_per_s, limit.saved_s, last * 1.25 + 1, scenario.closed),
+        waits_s=_least(scenario, limit),
+    )
+
+
+def _least(scenario: Scenario, limit: Limit) -> list[float | None]:
     """Return how long users wait at the least for the provider, by the hundredth of them."""
-    waits = least_waits(expected_arrivals(scenario), floor.calls_per_s, scenario.limits.burst_s, scenario.closed)
+    waits = least_waits(expected_arrivals(scenario), limit.calls_per_s, limit.saved_s, scenario.closed)
     return [None if wait is None else round(wait, 3) for wait in served_within(waits, scenario.users)]
 
 
@@ -110,10 +120,11 @@ def _shown(profile: Mapping[str, Mapping[str, object]]) -> dict[str, object]:
         part = profile.get(surface, {})
         for name in ("rpm", "tpm", "burst_s", "query_per_s", "upsert_per_s", "price_in", "price_out"):
             if part.get(name) is not None:
-                shown[f"{surface} {name}"] = part[name]
+                shown[f"{surface} {name}"] = limit_shown(part[name])
         latency = part.get("latency")
         if isinstance(latency, Mapping):
             shown[f"{surface} median latency (s)"] = latency["median_s"]
+            shown |= {f"{surface} {name}": latency[name] for name in _TURNS if latency.get(name) is not None}
         faults = part.get("faults")
         if isinstance(faults, Mapping) and faults:
             shown[f"{surface} faults"] = ", ".join(f"{name} {share:.1%}" for name, share in faults.items())

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rushhour.flow.ledger.contract import MOST
+
+NO_LIMIT = "no limit"
 _LABELS = {
     "upstream_429": "the provider’s 429, handed to the user",
     "gave_up": "gave up waiting",
@@ -69,6 +72,11 @@ def ratio(value: float | None) -> str:
 def megabytes(value: float | None) -> str:
     """Write 10⁶ bytes; a dash for what was never measured."""
     return "–" if value is None else f"{value:,.0f} MB"
+
+
+def limit(value: object) -> object:
+    """Return a limit as it is to be shown: what is none is said to be none, and not written as a number."""
+    return NO_LIMIT if isinstance(value, int | float) and value >= MOST else value
 
 
 def count(number: int, noun: str) -> str:

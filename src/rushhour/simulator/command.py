@@ -16,6 +16,7 @@ from rich.table import Table
 from rushhour.simulator.errors import SimulatorError
 from rushhour.simulator.faults import FAULTS
 from rushhour.simulator.faults.windows import span
+from rushhour.simulator.limiter import NO_LIMIT
 from rushhour.simulator.profile_files import describe, load_profile, shipped, shipped_faults
 from rushhour.simulator.profiles import ChatProfile, EmbeddingsProfile, Profile
 from rushhour.simulator.server import Simulator
@@ -118,10 +119,12 @@ def _table(simulator: Simulator) -> Table:
 
 
 def _per_minute(part: ChatProfile | EmbeddingsProfile) -> str:
-    if part.latency.slots is not None:
-        return f"{part.latency.slots} at a time, the others wait"
-    ramp = ", no steep ramp" if part.ramp is not None else ""
-    return f"{part.rpm:,} RPM, {part.tpm:,} TPM,\n{part.burst_s:g} s of it at once{ramp}"
+    limits = [f"{limit:,} {unit}" for limit, unit in ((part.rpm, "RPM"), (part.tpm, "TPM")) if limit < NO_LIMIT]
+    lines = [f"{part.latency.slots} at a time, the others wait"] if part.latency.slots is not None else []
+    if limits:
+        ramp = ", no steep ramp" if part.ramp is not None else ""
+        lines.append(f"{', '.join(limits)},\n{part.burst_s:g} s of it at once{ramp}")
+    return "\n".join(lines) or "none"
 
 
 def _failing(profile: Profile, surface: str) -> str:

@@ -47,6 +47,14 @@ class LatencySpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         return self.median_s * math.exp(self.sigma * draw.normal("latency"))
 
 
+def slowdown(at_work: int, capacity: int) -> float:
+    """Return the factor on the latency of a call that begins beside `at_work` others: 1/(1 − utilisation), 10 at most.
+
+    The law is that of the M/M/1 queue, bounded, since a provider sheds load rather than stand still.
+    """
+    return 1.0 / (1.0 - min(at_work / capacity, _FULLEST))
+
+
 class QueueFull(Exception):
     """So many calls wait for their turn that another is turned away."""
 
@@ -74,10 +82,7 @@ class SharedQueue:
         return self._slots is not None
 
     def enter(self) -> float:
-        """Take a place and return the factor on this call's latency: 1/(1 − utilisation), 10 at most.
-
-        The law is that of the M/M/1 queue, bounded, since a provider sheds load rather than stand still.
-        """
+        """Take a place and return the factor on this call's latency."""
         self.in_flight += 1
         if self.in_flight > self.peak:
             self.peak = self.in_flight
@@ -119,9 +124,9 @@ class SharedQueue:
         self.peak = self.in_flight
 
     def _begin(self) -> float:
-        slowdown = 1.0 / (1.0 - min(self._at_work / self._capacity, _FULLEST))
+        factor = slowdown(self._at_work, self._capacity)
         self._at_work += 1
-        return slowdown
+        return factor
 
     def _call_next(self) -> None:
         while self._turns:

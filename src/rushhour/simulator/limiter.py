@@ -16,6 +16,8 @@ from rushhour.simulator.durations import go_duration
 from rushhour.simulator.ramp import Ramp, RampSpec
 from rushhour.simulator.refusals import Dimension, Exceeded, SlowDown, TooLarge
 
+NO_LIMIT: Final = 1_000_000_000_000
+"""A limit a minute from which on there is none: a server of one's own counts nothing, and tells nothing."""
 _ROUNDING = 1e-6
 _NAMES: Final[Mapping[Dimension, tuple[str, str, str]]] = {
     "requests": ("x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"),
@@ -129,10 +131,15 @@ class RateLimiter:
             self._requests.take_one_if_left(now)
 
     def headers(self, now: float) -> dict[str, str]:
-        """Return `x-ratelimit-{limit,remaining,reset}-{requests,tokens}` as they stand at `now`."""
+        """Return `x-ratelimit-{limit,remaining,reset}-{requests,tokens}` as they stand at `now`.
+
+        There are none of a limit that is none.
+        """
         told: dict[str, str] = {}
         for dimension, names in _NAMES.items():
             level = self.level(dimension, now)
+            if level.limit >= NO_LIMIT:
+                continue
             told[names[0]] = str(level.limit)
             told[names[1]] = str(level.remaining)
             told[names[2]] = go_duration(level.reset_s)

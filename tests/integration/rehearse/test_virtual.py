@@ -18,7 +18,7 @@ from rushhour.errors import InvalidRequest
 from rushhour.rehearse.crowd import Visited
 from rushhour.rehearse.results import Rehearsal
 from rushhour.rehearse.scenario import Scenario, Tenant, Window, change
-from rushhour.rehearse.scenario_file import find_scenario
+from rushhour.rehearse.scenario_file import build_scenario, find_scenario
 from rushhour.rehearse.virtual.loop import run_rehearsal
 from rushhour.rehearse.virtual.play import VirtualPlay
 
@@ -178,3 +178,18 @@ async def _rushhour(*options: str) -> tuple[int, str]:
     )
     said, _ = await process.communicate()
     return process.returncode or 0, said.decode()
+
+
+def test_a_server_that_takes_turns_is_used_up(tmp_path: Path) -> None:
+    """200 users of 16 slots are done within a call's time of the floor, and the floor says what holds them up."""
+    scenario = build_scenario("mine", {"profile": "vllm", "users": 200, "over": "5s"})
+
+    told = _played(tmp_path / "one", scenario)
+
+    assert told.runs[0].answered == 200
+    assert (told.floor.bound, told.floor.slots) == ("slots", 16)
+    assert told.floor.work_s is not None
+    assert told.floor.work_s == pytest.approx(2.68, abs=0.1)
+    assert told.floor_s - 1.0 < told.runs[0].makespan_s < told.floor_s + 2 * told.floor.work_s
+    assert told.limit_used is not None
+    assert 0.9 < told.limit_used <= 1.0

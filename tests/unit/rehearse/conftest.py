@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import msgspec
 import pytest
 
 from rushhour.rehearse.crowd import Visited
@@ -128,3 +129,27 @@ def finished() -> Rehearsal:
         made_at=1_795_000_000,
         command="rushhour rehearse --users 1000 --over 5s --seed 1",
     )  # fmt: skip
+
+
+@pytest.fixture
+def turned(finished: Rehearsal) -> Rehearsal:
+    """Return the same against a server of one's own: four calls of 10 s at a time, for 100 of its users."""
+    floor = FloorNote(
+        bound="slots", tokens_per_call=1_050.0, tokens_per_answer=40.0, slots=4, work_s=10.0,
+        ceiling=ceiling_of(100, 0.4, 10.0, 300.0),
+    )  # fmt: skip
+    run = msgspec.structs.replace(finished.runs[1], answered=100, makespan_s=252.0)
+    settings = {**finished.settings, "profile": "vllm"}
+    return msgspec.structs.replace(
+        finished, users=100, floor_s=241.0, limit_per_s=0.4, burst_credit_s=10.0, floor=floor, runs=[run],
+        settings=settings,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def unlimited(finished: Rehearsal) -> Rehearsal:
+    """Return the same against a provider that nothing limits."""
+    floor = FloorNote(bound="arrivals", tokens_per_call=1_050.0, ceiling=[(0.0, 1_000.0)])
+    return msgspec.structs.replace(
+        finished, floor_s=5.0, limit_per_s=None, burst_credit_s=0.0, floor=floor, runs=finished.runs[1:]
+    )

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rushhour.rehearse.floor import Limits, ceiling_of, floor_of
+from rushhour.rehearse.floor import CallTokens, Limits, ceiling_of, floor_of
+from rushhour.rehearse.slots import Slots
 
 ROOMY = 1e12
+TOKENS = CallTokens(1_000, 40)
 
 
 def _even(users: int, over_s: float) -> list[float]:
@@ -19,7 +21,7 @@ def _even(users: int, over_s: float) -> list[float]:
 def _floor(
     users: int, over_s: float, rpm: float, burst_s: float = 1.0, closed: Sequence[tuple[float, float]] = ()
 ) -> float:
-    return floor_of(_even(users, over_s), over_s, Limits(rpm, ROOMY, burst_s), 1_000, closed).seconds
+    return floor_of(_even(users, over_s), over_s, Limits(rpm, ROOMY, burst_s), TOKENS, closed).seconds
 
 
 def test_a_thousand_users_take_twenty_seconds_at_fifty_a_second() -> None:
@@ -34,18 +36,18 @@ def test_what_was_saved_up_shortens_it() -> None:
 
 def test_the_scarcer_limit_counts() -> None:
     """Two million tokens a minute are 33 prompts of 1,000 a second, fewer than the 50 requests."""
-    floor = floor_of(_even(1_000, 5.0), 5.0, Limits(3_000, 2_000_000, 1.0), 1_000.0)
+    floor = floor_of(_even(1_000, 5.0), 5.0, Limits(3_000, 2_000_000, 1.0), TOKENS)
 
     assert floor.bound == "tokens"
     assert floor.seconds == pytest.approx(30.0)
-    assert floor.calls_per_s == pytest.approx(33.333, abs=0.001)
+    assert floor.limit.calls_per_s == pytest.approx(33.333, abs=0.001)
 
 
 def test_arrivals_that_grow_are_counted_from_the_end() -> None:
     """A ramp beyond the limit leaves a queue when the last user comes, which the mean rate would hide."""
     ramp = [40.0 * (user / 1_500) ** 0.5 for user in range(1_500)]
 
-    floor = floor_of(ramp, 40.0, Limits(3_000, ROOMY, 1.0), 1_000)
+    floor = floor_of(ramp, 40.0, Limits(3_000, ROOMY, 1.0), TOKENS)
 
     assert floor.seconds == pytest.approx(42.3, abs=0.1)
 
@@ -62,7 +64,7 @@ def test_an_outage_when_nobody_waits_costs_nothing() -> None:
 
 def test_two_outages_are_both_passed() -> None:
     """A single user who comes in the first is answered after it, and not in the second."""
-    alone = floor_of([5.5], 5.5, Limits(60, ROOMY, 1.0), 1_000, [(5.0, 6.0), (6.0, 8.0)])
+    alone = floor_of([5.5], 5.5, Limits(60, ROOMY, 1.0), TOKENS, [(5.0, 6.0), (6.0, 8.0)])
 
     assert alone.seconds == pytest.approx(8.0, abs=0.01)
 
@@ -86,8 +88,8 @@ def test_an_outage_never_makes_it_faster(
     """And by no more than it lasts."""
     limits = Limits(rpm, ROOMY, burst_s)
 
-    open_ = floor_of(arrivals, arrivals[-1], limits, 1_000).seconds
-    shut = floor_of(arrivals, arrivals[-1], limits, 1_000, [(begin, begin + length)]).seconds
+    open_ = floor_of(arrivals, arrivals[-1], limits, TOKENS).seconds
+    shut = floor_of(arrivals, arrivals[-1], limits, TOKENS, [(begin, begin + length)]).seconds
 
     assert open_ - 1e-6 <= shut <= open_ + length + 1e-6
 
@@ -118,3 +120,33 @@ def test_the_ceiling_jumps_by_what_an_outage_saved() -> None:
     assert ceiling_of(1_000, 50.0, 1.0, 40.0, [(5.0, 15.0)]) == [
         (0.0, 50.0), (5.0, 300.0), (15.0, 300.0), (15.0, 350.0), (28.0, 1_000.0),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("users", "over_s", "seconds", "bound"), [
+    (40, 0.0, 91.0, "slots"), (40, 30.0, 91.0, "slots"), (14, 30.0, 30.0, "arrivals"),
+])  # fmt: skip
+def test_slots_are_a_limit(users: int, over_s: float, seconds: float, bound: str) -> None:
+    """Four calls of 10 s at a time: of 40 the last is begun after 90 s, and as everywhere its answer counts for one."""
+    limits = Limits(ROOMY, ROOMY, 60.0, Slots(4, first_s=6.0, token_s=0.1))
+
+    floor = floor_of(_even(users, over_s), over_s, limits, TOKENS)
+
+    assert (floor.bound, floor.limit.name, floor.limited) == (bound, "slots", True)
+    assert floor.limit.calls_per_s == pytest.approx(0.4)
+    assert floor.limit.saved_s == pytest.approx(10.0)
+    assert floor.seconds == pytest.approx(seconds, abs=1e-6)
+
+
+@pytest.mark.parametrize(("rpm", "bound"), [(12, "requests"), (60, "slots")])
+def test_the_scarcer_of_requests_and_slots_counts(rpm: float, bound: str) -> None:
+    """0.4 calls a second by slots, against 0.2 and 1 by requests."""
+    limits = Limits(rpm, ROOMY, 1.0, Slots(4, first_s=6.0, token_s=0.1))
+
+    assert floor_of(_even(100, 0.0), 0.0, limits, TOKENS).bound == bound
+
+
+def test_where_nothing_limits_users_come_and_are_served() -> None:
+    """A limit that nobody counts up to is none."""
+    floor = floor_of(_even(1_000, 5.0), 5.0, Limits(ROOMY, ROOMY, 60.0), TOKENS)
+
+    assert (floor.seconds, floor.bound, floor.limited) == (5.0, "arrivals", False)

@@ -1,6 +1,7 @@
 """The page: valid, self-contained, and telling what the figures say."""
 
 import re
+from html import unescape
 from html.parser import HTMLParser
 
 import msgspec
@@ -8,7 +9,7 @@ import pytest
 
 from rushhour.rehearse.report import render_report
 from rushhour.rehearse.results import Rehearsal
-from rushhour.rehearse.story import story, verdict
+from rushhour.rehearse.story import headline, story, verdict
 from rushhour.rehearse.words import dollars, label_of, seconds, share
 
 _VOID = {"meta", "link", "br", "hr", "img", "input"}
@@ -110,6 +111,40 @@ def test_the_story_names_the_floor_and_both_pipelines(finished: Rehearsal) -> No
     assert 3 <= len(told) <= 7
     assert any("20 s whoever asks" in sentence for sentence in told)
     assert any("production answered 1,000 of 1,000" in sentence for sentence in told)
+
+
+def test_slots_are_told_as_slots(turned: Rehearsal) -> None:
+    """Everywhere: nobody reads calls a second where calls take turns."""
+    page = unescape(render_report(turned))
+
+    assert headline(turned) == "100 users in 5 seconds; 4 calls at a time, 10 s each"
+    assert any("At 4 calls at a time of 10 s each, 100 users take 241 s whoever asks" in line for line in story(turned))
+    assert "the server’s 4 slots keep the last answer from coming before 241.0 s" in page
+    assert "4 calls at a time of 10 s each are 0.4 a second" in page
+    assert "how many its slots serve, 0.4 a second: calls above it wait in the server’s own queue" in page
+    assert "100 × 10 s ÷ 4 = <b>250 s</b>" in page
+    assert "All slots are free at the start, which is worth 10 s." in page
+    assert "calls a second allowed" not in page
+
+
+def test_no_limit_is_told_as_none(unlimited: Rehearsal) -> None:
+    """No figure stands for it, and no line is drawn."""
+    page = unescape(render_report(unlimited))
+
+    assert headline(unlimited) == "1,000 users in 5 seconds, no limit"
+    assert any("No limit is an obstacle: the users themselves take 5 s to come" in line for line in story(unlimited))
+    assert "it admits any number" in page
+    assert "nothing limits how many are made" in page
+    assert "The dashed line" not in page
+    assert "None" not in page
+
+
+def test_slots_that_nobody_waits_for(turned: Rehearsal) -> None:
+    """They are named, and their pace is told, though the users' coming is what takes longest."""
+    calm = msgspec.structs.replace(turned, floor_s=300.0, floor=msgspec.structs.replace(turned.floor, bound="arrivals"))
+
+    assert any("The server’s 4 slots are no obstacle: the users themselves take 300 s" in line for line in story(calm))
+    assert "4 calls at a time, 10 s each" in headline(calm)
 
 
 def test_calls_that_never_arrived_are_explained(finished: Rehearsal) -> None:

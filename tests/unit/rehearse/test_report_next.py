@@ -34,6 +34,28 @@ def test_the_wall_leads_to_a_plan(finished: Rehearsal) -> None:
     assert plan_command(finished) in render_report(finished)
 
 
+def test_slots_lead_to_a_plan_of_the_same_answers(turned: Rehearsal) -> None:
+    """How long a call takes is how long its answer is; the time of the last one comes on top of the floor."""
+    told = _told(turned)
+
+    assert "act: What is left of the waiting is the server’s 4 slots, one of which a call takes for 10.0 s:" in told
+    assert plan_command(turned) == (
+        "rushhour plan --users 100 --over 5s --profile vllm --prompt-tokens 1050 --answer-tokens 40 --patience 60s"
+    )
+    refused = msgspec.structs.replace(turned.runs[0], refused_first=50, returned=Returned(users=50, refused=50))
+    told = _told(msgspec.structs.replace(turned, runs=[refused]))
+    assert "More come than the server’s 4 slots can let pass within their patience: add slots" in told
+
+
+def test_a_pipeline_slower_than_its_server(turned: Rehearsal) -> None:
+    """Beyond a quarter of the floor and one call's time it is not the slots."""
+    slow = msgspec.structs.replace(turned.runs[0], makespan_s=312.0)
+
+    told = _told(msgspec.structs.replace(turned, runs=[slow]))
+
+    assert "71.0 s beyond what 4 calls at a time of 10 s each impose" in told
+
+
 def test_changes_of_the_profile_go_along(finished: Rehearsal) -> None:
     """Each as an option of the plan."""
     changed = {**finished.settings, "profile changed": "chat.rpm=500, chat.faults.reset=0.1"}

@@ -8,6 +8,7 @@ import pytest
 
 from rushhour.rehearse.counting import bins, percentile, served_within
 from rushhour.rehearse.crowd import Visited
+from rushhour.rehearse.floor import CallTokens
 from rushhour.rehearse.judge import Outcome
 from rushhour.rehearse.measure import friday_of, load_of, run_of
 from rushhour.rehearse.meter import Measured
@@ -162,8 +163,8 @@ def test_everybodys_account_is_the_sum() -> None:
 
     assert (account.calls.chat, account.connections, account.cost_usd) == (4, 5, 1.0)
     assert (account.chat_admitted, account.chat_throttled, account.chat_failed) == ([4, 1], [3, 0], [1, 0])
-    assert account.tokens_per_chat_call == 1_500.0
-    assert Account(state, "nobody").tokens_per_chat_call is None
+    assert account.chat_call == CallTokens(prompt=1_500.0, answer=2.5)
+    assert Account(state, "nobody").chat_call is None
 
 
 def test_verdicts_on_several_clients_become_one() -> None:

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from rushhour.errors import InvalidRequest
+from rushhour.rehearse.floor import CallTokens
 from rushhour.rehearse.plan import floor_for
-from rushhour.rehearse.scenario import Scenario, Tenant, Window
+from rushhour.rehearse.scenario import Scenario, Tenant, Window, settings_of
 from rushhour.rehearse.scenario_file import build_scenario, find_scenario, shipped
 
 
@@ -246,3 +247,15 @@ def test_a_file_that_is_not_toml(tmp_path: Path) -> None:
 
     with pytest.raises(InvalidRequest, match=r"broken\.toml is not valid TOML: .*line 1"):
         find_scenario(str(tmp_path / "broken.toml"))
+
+
+def test_a_server_of_ones_own_has_a_floor_of_slots() -> None:
+    """Sixteen calls at a time of 2.68 s: 1,500 take 251 s, less what was free at the start, but for a second."""
+    scenario = build_scenario("mine", {"profile": "vllm", "users": 1_500, "over": "60s"})
+
+    floor = floor_for(scenario, CallTokens(prompt=1_006, answer=36))
+
+    assert floor.bound == "slots"
+    assert floor.seconds == pytest.approx(1_500 * 2.6782 / 16 - 1.6782, abs=0.05)
+    shown = settings_of(scenario)
+    assert (shown["rpm"], shown["tpm"]) == ("no limit", "no limit")

@@ -83,6 +83,17 @@ def test_a_request_over_the_limit_is_too_large_for_ever() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("rpm", "tpm", "told"), [(10**12, 10**12, set()), (10**12, 600, {"tokens"}), (10**12 - 1, 10**12, {"requests"})]
+)
+def test_no_headers_of_what_is_no_limit(rpm: int, tpm: int, told: set[str]) -> None:
+    """A server of one's own counts nothing, so it has nothing to tell."""
+    headers = RateLimiter(rpm=rpm, tpm=tpm).headers(now=0.0)
+
+    assert {name.rpartition("-")[2] for name in headers} == told
+    assert len(headers) == 3 * len(told)
+
+
 def test_headers_tell_limit_remaining_and_time_until_full() -> None:
     """One request of 5,000 a minute leaves 4,999, and 12 ms until full."""
     limiter = RateLimiter(rpm=5_000, tpm=600_000)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from rushhour.simulator import Simulator, load_profile
 from rushhour.simulator.exchange import Request
 from rushhour.simulator.latency import QueueFull, SharedQueue
 
@@ -86,3 +87,17 @@ async def test_a_full_queue_counts_only_those_that_wait() -> None:
 
     queue.leave()
     assert await queue.turn() == 1.0
+
+
+@pytest.mark.parametrize("name", ["vllm", "ollama"])
+async def test_a_server_of_ones_own_tells_no_limits(name: str) -> None:
+    """It has none, and none of the headers of a hosted API."""
+    simulator = Simulator(load_profile(name))
+    simulator.open()
+    body = b'{"model":"m","messages":[{"role":"user","content":"hi"}]}'
+
+    reply = await simulator.handle(Request("POST", "/v1/chat/completions", body=body))
+    reply.close(delivered=True, sent=0)
+
+    assert reply.status == 200
+    assert not [header for header in reply.headers if header.startswith("x-ratelimit")]

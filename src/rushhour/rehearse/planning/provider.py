@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from typing import Any
 import msgspec
 
 from rushhour.errors import InvalidRequest
+from rushhour.rehearse.slots import Slots, slots_of
 from rushhour.settings import EmbedSettings
 from rushhour.simulator.errors import ProfileError
 from rushhour.simulator.latency import LatencySpec
@@ -39,7 +39,7 @@ class Prices:
 class Chat:
     """What the chat model admits: requests and tokens a minute, saved up for `burst_s` seconds; how calls are charged.
 
-    `slots` is how many calls a server of one's own works on at a time, each for `work_s(answer_tokens)` seconds.
+    `slots` is how many calls a server of one's own works on at a time, and for how long each.
     """
 
     rpm: float
@@ -59,14 +59,10 @@ class Chat:
             "prompt": prompt_tokens,
         }[self.charge]
 
-    def work_s(self, answer_tokens: int) -> float:
-        """Return the mean time of one call on a server all of whose slots are taken."""
-        latency, (slow, fast) = self.latency, self.tokens_per_s
-        first = (1 - latency.slow_share) * latency.median_s * math.exp(latency.sigma**2 / 2)
-        first += latency.slow_share * sum(latency.slow_s) / 2
-        pace = 1 / slow if slow == fast else math.log(fast / slow) / (fast - slow)
-        busy = min(((latency.slots or 1) - 1) / latency.capacity, 0.9)
-        return (first + answer_tokens * pace) / (1 - busy)
+    @property
+    def slots(self) -> Slots | None:
+        """The slots of a server of one's own; None where calls take no turns."""
+        return slots_of(self.latency, self.tokens_per_s)
 
 
 @dataclass(frozen=True, slots=True)

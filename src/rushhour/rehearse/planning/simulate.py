@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from rushhour.flow.ledger.contract import MOST
 from rushhour.hops.extractive import EXTRACTIVE
 from rushhour.rehearse.counting import percentile
 from rushhour.rehearse.crowd import Visited
@@ -147,7 +148,7 @@ def overrides_for(traffic: Traffic, provider: Provider, size: Size) -> tuple[str
         "chat.latency": _latency(chat.latency, size),
         "embeddings.models": {},
         "embeddings.rpm": _part(profile.embeddings.rpm, size),
-        "embeddings.tpm": _part(profile.embeddings.tpm * QUESTION / traffic.question_tokens, size),
+        "embeddings.tpm": _part(_turned(profile.embeddings.tpm, QUESTION / traffic.question_tokens), size),
         "vectors.query_per_s": _part(profile.vectors.query_per_s, size),
         "vectors.latency": _latency(profile.vectors.latency, size),
     }
@@ -175,12 +176,17 @@ def _toml(value: object) -> str:
 
 def _limits(traffic: Traffic, provider: Provider, size: Size) -> dict[str, int]:
     charged = provider.chat.charged(traffic.prompt_tokens, traffic.max_tokens)
-    tokens = provider.chat.tpm * max(PROMPT, CEILING) / charged
+    tokens = _turned(provider.chat.tpm, max(PROMPT, CEILING) / charged)
     return {"rpm": _part(provider.chat.rpm, size), "tpm": max(_part(tokens, size), PROMPT)}
 
 
+def _turned(tpm: float, factor: float) -> float:
+    return tpm if tpm >= MOST else tpm * factor
+
+
 def _part(value: float, size: Size) -> int:
-    return max(round(value * size.scale), 1)
+    """Return the part of a limit that is played; a part of no limit is none either."""
+    return int(MOST) if value >= MOST else max(round(value * size.scale), 1)
 
 
 def _profile(provider: Provider) -> str:

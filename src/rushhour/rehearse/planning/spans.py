@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from rushhour.flow.ledger.contract import MOST
+from rushhour.rehearse.words import NO_LIMIT
+
 _UNLIMITED = 1e6
 """Questions a second; no provider that sets a limit at all sets one there."""
 
@@ -28,6 +31,11 @@ def rate(per_s: float) -> str:
     if per_s >= 1:
         return f"{_round(per_s)} a second"
     return f"{_round(60 * per_s)} a minute" if per_s >= 1 / 60 else f"{_round(3600 * per_s)} an hour"
+
+
+def a_minute(limit: float, *more: str) -> str:
+    """Write what a limit says, and what goes with it; nothing goes with a limit that is none."""
+    return NO_LIMIT if limit >= MOST else ", ".join((f"{limit:,.0f} a minute", *more))
 
 
 def _round(value: float) -> str:

@@ -2,8 +2,8 @@
 
 A limit that lets R questions a second pass, and `burst_s` seconds of them be saved up, has let N questions pass after
 `N / R` seconds less what was saved up. One second of the savings stands against the time of the last answer itself, as
-in `rushhour.rehearse.floor`; the users' own arrivals are the least it takes. Slots are such a limit, too: S of them,
-each taken for T seconds, let S / T a second pass, and begin with T seconds of that saved up, since all are free.
+in `rushhour.rehearse.floor`; the users' own arrivals are the least it takes. Slots are such a limit, too
+(`rushhour.rehearse.slots`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 from rushhour.rehearse.floor import ANSWER_S
 from rushhour.rehearse.planning.provider import BATCH, Provider
+from rushhour.rehearse.planning.spans import a_minute
 from rushhour.rehearse.planning.traffic import Traffic
+from rushhour.rehearse.slots import slots_told
 from rushhour.simulator.ramp import RampSpec
 
 _MOST_MINUTES = 10_000
@@ -63,11 +65,11 @@ def walls_of(traffic: Traffic, provider: Provider) -> Walls:
     chat, vectors = provider.chat, provider.profile.vectors
     charged = chat.charged(traffic.prompt_tokens, traffic.max_tokens)
     found = [
-        _wall(traffic, "chat requests", f"{chat.rpm:,.0f} a minute", chat.rpm / 60, chat.burst_s),
+        _wall(traffic, "chat requests", a_minute(chat.rpm), chat.rpm / 60, chat.burst_s),
         _wall(
             traffic,
             "chat tokens",
-            f"{chat.tpm:,.0f} a minute, {charged:,} a question",
+            a_minute(chat.tpm, f"{charged:,} a question"),
             chat.tpm / 60 / charged,
             chat.burst_s,
         ),
@@ -76,10 +78,9 @@ def walls_of(traffic: Traffic, provider: Provider) -> Walls:
     ]
     if chat.ramp is not None and chat.ramp.above_tpm is not None:
         found.append(_ramp(traffic, chat.ramp, chat.ramp.above_tpm))
-    if chat.latency.slots is not None:
-        work_s = chat.work_s(traffic.answer_tokens)
-        says = f"{chat.latency.slots} calls at a time, {work_s:.3g} s each"
-        found.append(_wall(traffic, "chat slots", says, chat.latency.slots / work_s, work_s))
+    if (slots := chat.slots) is not None:
+        work_s = slots.work_s(traffic.answer_tokens)
+        found.append(_wall(traffic, "chat slots", slots_told(slots.count, work_s), slots.count / work_s, work_s))
     ordered = sorted(found, key=lambda wall: (-wall.floor_s, -(wall.used or 0.0), wall.allows_per_s))
     return Walls(tuple(ordered), traffic.over_s)
 
@@ -89,8 +90,8 @@ def _embedding(traffic: Traffic, provider: Provider) -> list[Wall]:
     embeddings = provider.profile.embeddings
     inputs = min(BATCH, embeddings.max_inputs, max(embeddings.max_request_tokens // traffic.question_tokens, 1))
     calls_per_s, tokens_per_s = embeddings.rpm / 60, embeddings.tpm / 60
-    requests = f"{embeddings.rpm:,} a minute, up to {inputs} questions a call"
-    tokens = f"{embeddings.tpm:,} a minute, {traffic.question_tokens:,} a question"
+    requests = a_minute(embeddings.rpm, f"up to {inputs} questions a call")
+    tokens = a_minute(embeddings.tpm, f"{traffic.question_tokens:,} a question")
     return [
         _wall(traffic, "embedding requests", requests, calls_per_s * inputs, embeddings.burst_s),
         _wall(traffic, "embedding tokens", tokens, tokens_per_s / traffic.question_tokens, embeddings.burst_s),

@@ -16,6 +16,7 @@ from rushhour.flow.call import Call
 from rushhour.rag.documents.sources import python_manual as manual_sources
 from rushhour.rehearse.corpus import Document, python_manual
 from rushhour.rehearse.crowd import Visited
+from rushhour.rehearse.floor import CallTokens
 from rushhour.rehearse.measure import friday_of, run_of
 from rushhour.rehearse.meter import Measured
 from rushhour.rehearse.pipelines import COLLECTION, Pipeline, production
@@ -24,7 +25,7 @@ from rushhour.rehearse.plan import floor_for, plan_visits
 from rushhour.rehearse.provider import Account
 from rushhour.rehearse.questions import Question, make_questions
 from rushhour.rehearse.results import Friday, Ingestion, Rehearsal, Run
-from rushhour.rehearse.scenario import PROMPT_TOKENS, Scenario, quiet_day
+from rushhour.rehearse.scenario import USUAL, Scenario, quiet_day
 from rushhour.rehearse.summary import Known, summarise
 from rushhour.rehearse.virtual.catalog import RememberingCatalog
 from rushhour.rehearse.virtual.crowd import Crowd
@@ -32,7 +33,7 @@ from rushhour.rehearse.virtual.progress import Progress
 from rushhour.rehearse.virtual.simulator import DirectSimulator
 from rushhour.rehearse.virtual.storm import storm
 from rushhour.rehearse.virtual.systems import CLIENT, Site, open_systems, settings_of_pipeline
-from rushhour.rehearse.virtual.usage import limit_used
+from rushhour.rehearse.virtual.usage import begun, limit_used
 from rushhour.rehearse.virtual.vetted import vet
 from rushhour.rehearse.watching import Watcher
 from rushhour.simulator import Simulator, load_profile
@@ -80,7 +81,7 @@ class VirtualPlay:
         self._friday: list[Friday] = []
         self._runs: list[Run] = []
         self._pipelines: list[Pipeline] = []
-        self._tokens_per_call: float | None = None
+        self._chat_call: CallTokens | None = None
         self._limit_used: float | None = None
         self._asked = 0
         self._finished = False
@@ -115,7 +116,7 @@ class VirtualPlay:
                 ingestion=self._ingestion,
                 friday=self._friday,
                 runs=self._runs,
-                tokens_per_call=self._tokens_per_call,
+                chat_call=self._chat_call,
                 asked=self._asked,
                 corpus=self._corpus,
                 pipelines=self._pipelines,
@@ -173,7 +174,7 @@ class VirtualPlay:
         crowd = Crowd(systems, scenario, seen.append)
         await crowd.visit_all(plan_visits(quiet_day(scenario), questions), scenario.friday_at_once)
         self._friday = [friday_of(CLIENT, seen)]
-        self._tokens_per_call = Account(self._simulator.ledger(), CLIENT).tokens_per_chat_call
+        self._chat_call = Account(self._simulator.ledger(), CLIENT).chat_call
 
     async def _play_monday(self, systems: Sequence[System], questions: Sequence[Question]) -> None:
         scenario = self._scenario
@@ -194,8 +195,10 @@ class VirtualPlay:
         run = run_of(CLIENT, scenario.users, seen, account, None, Measured(), scenario.tenants)
         verdict = self._simulator.verdict(CLIENT).get(CLIENT)
         self._runs = [msgspec.structs.replace(run, verdict=verdict)]
-        limit_per_s = floor_for(scenario, self._tokens_per_call or PROMPT_TOKENS).calls_per_s
-        self._limit_used = limit_used(seen, self._admitted(), limit_per_s)
+        limit = floor_for(scenario, self._chat_call or USUAL).limit
+        admitted = self._admitted()
+        passed = begun(admitted, limit.calls_per_s) if limit.name == "slots" else admitted
+        self._limit_used = limit_used(seen, passed, limit.calls_per_s)
 
     def _admitted(self) -> Sequence[int]:
         """Return the chat calls that passed the limit, by the second; those that a fault struck may not have."""

@@ -9,7 +9,7 @@ from rushhour.rehearse.counting import bins
 from rushhour.rehearse.crowd import Visited
 
 
-def limit_used(visits: Sequence[Visited], admitted: Sequence[int], limit_per_s: float) -> float | None:
+def limit_used(visits: Sequence[Visited], admitted: Sequence[float], limit_per_s: float) -> float | None:
     """Return what the provider admitted as a share of what its limit allowed, while users waited for it.
 
     `admitted` are its chat calls by the second. A second counts when, at its beginning and at its end, a whole second's
@@ -25,3 +25,15 @@ def limit_used(visits: Sequence[Visited], admitted: Sequence[int], limit_per_s: 
     waiting = [0.0, *(one - two - three for one, two, three in zip(came, left, passed, strict=True))]
     full = [n for n in range(seconds) if min(waiting[n], waiting[n + 1]) >= limit_per_s]
     return round(sum(admitted[n] for n in full) / (limit_per_s * len(full)), 4) if full else None
+
+
+def begun(admitted: Sequence[int], limit_per_s: float) -> list[float]:
+    """Return how many calls get a slot in each second, of those that a server let in: the others wait before it.
+
+    No more begin than it has the pace for, first come, first served; that all slots are free at first is left out.
+    """
+    found, before = [], 0.0
+    for came in admitted:
+        found.append(min(before + came, limit_per_s))
+        before += came - found[-1]
+    return found

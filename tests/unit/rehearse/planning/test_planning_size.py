@@ -65,3 +65,13 @@ def test_tokens_stand_to_the_limit_as_planned() -> None:
     assert short.chat.tpm == 30_000_000
     assert long.chat.tpm == 10_000_000
     assert long.chat.rpm == 3_000
+
+
+def test_a_part_of_no_limit_is_none_either() -> None:
+    """A small part of the crowd meets no limit that the whole does not."""
+    provider, traffic = find_provider("vllm"), Traffic(users=100_000, over_s=5.0, question_tokens=60)
+
+    told = overrides_for(traffic, provider, Size(1_000, 5.0, 0.01))
+
+    for key in ("chat.rpm", "chat.tpm", "embeddings.rpm", "embeddings.tpm"):
+        assert f"{key}=1000000000000" in told

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rushhour.errors import InvalidRequest
-from rushhour.rehearse.floor import Limits, floor_of
+from rushhour.rehearse.floor import CallTokens, Limits, floor_of
 from rushhour.rehearse.planning.described import check_call
 from rushhour.rehearse.planning.provider import Prices, find_provider, tiers_above
 from rushhour.rehearse.planning.repeats import zipf_repeats
@@ -110,10 +110,35 @@ def test_the_floor_is_that_of_a_rehearsal(users: int, over_s: float, rpm: int, b
     planned = next(wall.floor_s for wall in walls.every if wall.key == "chat requests")
 
     arrivals = [over_s * user / users for user in range(users)]
-    rehearsed = floor_of(arrivals, over_s, Limits(rpm, 1e12, burst_s), 1.0).seconds
+    rehearsed = floor_of(arrivals, over_s, Limits(rpm, 1e12, burst_s), CallTokens(1.0, 1.0)).seconds
 
     grain = 60 / rpm + over_s / users
     assert planned == pytest.approx(rehearsed, abs=2 * grain + 1e-6)
+
+
+@pytest.mark.parametrize(("users", "over_s"), [(10, 0.0), (300, 5.0), (1_500, 60.0)])
+def test_the_floor_of_slots_is_that_of_a_rehearsal(users: int, over_s: float) -> None:
+    """Both go by one formula for the time of a call."""
+    provider = find_provider("vllm")
+    walls = walls_of(Traffic(users=users, over_s=over_s, answer_tokens=36), provider)
+    planned = next(wall for wall in walls.every if wall.key == "chat slots")
+
+    arrivals = [over_s * user / users for user in range(users)]
+    limits = Limits(provider.chat.rpm, provider.chat.tpm, 60.0, provider.chat.slots)
+    rehearsed = floor_of(arrivals, over_s, limits, CallTokens(1_000, 36))
+
+    assert rehearsed.limit.calls_per_s == planned.allows_per_s
+    assert planned.floor_s == pytest.approx(rehearsed.seconds, abs=1.0)
+
+
+def test_no_limit_is_no_number() -> None:
+    """What nobody counts up to is said to be no limit, and what is charged against it is left out."""
+    says = {wall.key: wall.limit for wall in _walls("vllm").every}
+
+    assert {says[key] for key in ("chat requests", "chat tokens", "embedding requests", "embedding tokens")} == {
+        "no limit"
+    }
+    assert _walls("monday").first.limit == "3,000 a minute"
 
 
 def test_repeats_reach_no_provider() -> None:
