@@ -55,8 +55,8 @@ def key_of(connection: sqlite3.Connection, name: str) -> int:
     return int(row[0])
 
 
-def ensure(connection: sqlite3.Connection, name: str, embedder: str) -> Collection:
-    """Create one, or return it; raises InvalidRequest for a bad name or another embedder."""
+def check(connection: sqlite3.Connection, name: str, embedder: str) -> Collection | None:
+    """Return one, or None if it can be made; raises InvalidRequest for a bad name or another embedder."""
     if not _NAME.fullmatch(name):
         raise InvalidRequest(
             f"{name!r} cannot name a collection: use 1 to 63 of a-z, 0-9, '.', '_' and '-', "
@@ -64,21 +64,27 @@ def ensure(connection: sqlite3.Connection, name: str, embedder: str) -> Collecti
             param="collection",
         )
     found = _find(connection, name)
-    if found is None:
-        connection.execute(
-            "INSERT INTO collections (name, embedder, version, created) "
-            "VALUES (?, ?, coalesce((SELECT version + 1 FROM dropped WHERE name = ?), 0), ?)",
-            (name, embedder, name, unix_now()),
-        )
-        create_words(connection, key_of(connection, name))
-        return one(connection, name)
-    if found.embedder != embedder:
+    if found is not None and found.embedder != embedder:
         raise InvalidRequest(
             f"The collection {name!r} was embedded with {found.embedder!r}, and vectors of {embedder!r} do not "
             "compare with those. Choose that embedder again (RUSHHOUR_EMBED__…), or another collection.",
             param="collection",
         )
     return found
+
+
+def ensure(connection: sqlite3.Connection, name: str, embedder: str) -> Collection:
+    """Create one, or return it; raises InvalidRequest for a bad name or another embedder."""
+    found = check(connection, name, embedder)
+    if found is not None:
+        return found
+    connection.execute(
+        "INSERT INTO collections (name, embedder, version, created) "
+        "VALUES (?, ?, coalesce((SELECT version + 1 FROM dropped WHERE name = ?), 0), ?)",
+        (name, embedder, name, unix_now()),
+    )
+    create_words(connection, key_of(connection, name))
+    return one(connection, name)
 
 
 def drop(connection: sqlite3.Connection, name: str) -> None:

@@ -116,6 +116,10 @@ class Searchable(Collections, Protocol):
 class Catalog(Searchable, JobRecords, Protocol):
     """The durable truth; one conformance suite runs over each implementation."""
 
+    async def check_collection(self, name: str, embedder: str) -> Collection | None:
+        """Return what `ensure_collection` would, or None for a new one; raises as that does, and writes nothing."""
+        ...
+
     async def ensure_collection(self, name: str, embedder: str) -> Collection:
         """Create it, or return it; raises InvalidRequest for a bad name or another embedder than its own."""
         ...

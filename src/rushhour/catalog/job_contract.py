@@ -27,7 +27,7 @@ class FileState(enum.StrEnum):
     WAITING = "waiting"
     DONE = "done"
     FAILED = "failed"
-    """It is tried again after `next_try`."""
+    """It is tried again."""
     PARKED = "parked"
     """It is not tried again unless somebody says so."""
 
@@ -67,7 +67,7 @@ class Job:
 class JobFile:
     """One file of a job; `outcome` is what became of it, in the words of the ingestion's report.
 
-    `next_try` is in Unix seconds, 0 where none is due; `kept` counts the chunks whose vectors were paid for before.
+    `kept` counts the chunks whose vectors were paid for before.
     """
 
     name: str
@@ -75,7 +75,6 @@ class JobFile:
     outcome: str = ""
     reason: str = ""
     attempts: int = 0
-    next_try: int = 0
     chunks: int = 0
     embedded: int = 0
     kept: int = 0
@@ -101,7 +100,7 @@ class JobRecords(Protocol):
         """Move a job to a state and stamp when it began or ended; return it. Raises InvalidRequest for an unknown id.
 
         When a job is done, the file rows of the collection's older ones are forgotten, except for what is parked;
-        so are all but the latest hundred jobs.
+        so are all but the latest hundred jobs that have ended, however they did.
         """
         ...
 

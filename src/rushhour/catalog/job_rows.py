@@ -15,7 +15,7 @@ _JOB: Final = (
     "id, collection, asked, state, reason, created, began, ended, waiting, done, failed, parked, chunks, embedded, "
     "tokens, cost_usd"
 )
-_FILE: Final = "name, state, outcome, reason, attempts, next_try, chunks, embedded, kept, deleted"
+_FILE: Final = "name, state, outcome, reason, attempts, chunks, embedded, kept, deleted"
 _ENDED: Final = (JobState.DONE, JobState.FAILED, JobState.INTERRUPTED)
 
 
@@ -73,7 +73,7 @@ def note_files(connection: sqlite3.Connection, ident: str, files: Sequence[JobFi
     """Write rows of files, and count anew."""
     key = _key(connection, ident)
     connection.executemany(
-        f"INSERT OR REPLACE INTO job_files (job, {_FILE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # constants
+        f"INSERT OR REPLACE INTO job_files (job, {_FILE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # constants
         ((key, *astuple(file)) for file in files),
     )
     _count(connection, key)
@@ -132,14 +132,16 @@ def _count(connection: sqlite3.Connection, key: int) -> None:
 
 
 def _forget_old(connection: sqlite3.Connection, job: Job) -> None:
-    """Keep of older finished jobs what somebody may still act on, and their counts."""
+    """Keep of older finished jobs what somebody may still act on, and their counts; of the oldest nothing."""
     connection.execute(
         "DELETE FROM job_files WHERE state = ? AND job IN "
         "(SELECT key FROM jobs WHERE collection = ? AND id != ? AND state = ?)",
         (FileState.DONE, job.collection, job.id, JobState.DONE),
     )
     old = connection.execute(
-        "SELECT id FROM jobs WHERE state = ? ORDER BY key DESC LIMIT -1 OFFSET ?", (JobState.DONE, KEPT_JOBS)
+        f"SELECT id FROM jobs WHERE state IN ({', '.join('?' * len(_ENDED))}) "  # noqa: S608  # placeholders
+        "ORDER BY key DESC LIMIT -1 OFFSET ?",
+        (*_ENDED, KEPT_JOBS),
     ).fetchall()
     for (ident,) in old:
         drop(connection, ident)

@@ -2,7 +2,8 @@
 
 A file of its own beside the catalog, for all collections: a document that was renamed, copied, dropped and ingested
 again, or whose ingestion was killed, finds its vectors here, bit for bit as they came. The vector store can be made
-anew from it. What no visible chunk has used for a month may be forgotten.
+anew from it. What no visible chunk has used for a month may be forgotten: who is found to be idle, and still is so a
+month later, goes.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ SCHEMA: Final = Schema(
         );
         CREATE INDEX vectors_by_use ON vectors (embedder, used)
         """,
+        "ALTER TABLE vectors ADD COLUMN idle INTEGER NOT NULL DEFAULT 0",
     ),
 )
 
@@ -73,8 +75,13 @@ class KeptVectors:
         return cls(await SqliteFile.open(path, SCHEMA, READERS))
 
     async def get(self, embedder: str, digests: Sequence[bytes]) -> dict[bytes, Floats]:
-        """Return those that are kept; the arrays are read-only."""
-        return await self._file.read(_get, embedder, digests) if digests else {}
+        """Return those that are kept; the arrays are read-only. Whoever asks for one needs it: it is not idle."""
+        if not digests:
+            return {}
+        found, idle = await self._file.read(_get, embedder, digests)
+        if idle:
+            await self._file.write(_use, embedder, idle, unix_now())
+        return found
 
     async def put(self, embedder: str, digest: bytes, vector: Floats) -> None:
         """Keep a vector; on disk when this returns. Those that come while the disk is busy are written together.
@@ -93,13 +100,13 @@ class KeptVectors:
         """Name those whose vectors are kept."""
         return await self._file.read(_embedders)
 
-    async def unused(self, embedder: str, now: int | None = None) -> set[bytes]:
-        """Return the digests that nobody is known to have used for `KEPT_S` seconds before `now` (Unix time)."""
-        return await self._file.read(_unused, embedder, (unix_now() if now is None else now) - KEPT_S)
+    async def due(self, embedder: str, now: int) -> set[bytes]:
+        """Return the digests of which it has not been seen for `KEPT_S` seconds before `now` whether they are used."""
+        return await self._file.read(_due, embedder, now - KEPT_S)
 
-    async def settle(self, embedder: str, forget: Iterable[bytes], used: Iterable[bytes]) -> None:
-        """Forget some vectors, and note that others are in use today."""
-        await self._file.write(_settle, embedder, list(forget), list(used), unix_now())
+    async def settle(self, embedder: str, used: Iterable[bytes], idle: Iterable[bytes], now: int) -> int:
+        """Note which of those that are due are used and which are idle; forget who was idle before; return how many."""
+        return await self._file.write(_settle, embedder, list(used), list(idle), now)
 
     async def count(self) -> int:
         """Count all vectors."""
@@ -142,17 +149,22 @@ def _embedder(connection: sqlite3.Connection, name: str) -> int:
     return int(row[0]) if row else 0
 
 
-def _get(connection: sqlite3.Connection, embedder: str, digests: Sequence[bytes]) -> dict[bytes, Floats]:
+def _get(
+    connection: sqlite3.Connection, embedder: str, digests: Sequence[bytes]
+) -> tuple[dict[bytes, Floats], list[bytes]]:
     key = _embedder(connection, embedder)
     found: dict[bytes, Floats] = {}
+    idle: list[bytes] = []
     for first in range(0, len(digests), _DIGESTS_A_STATEMENT):
         some = digests[first : first + _DIGESTS_A_STATEMENT]
         rows = connection.execute(
-            f"SELECT digest, vector FROM vectors WHERE embedder = ? AND digest IN ({', '.join('?' * len(some))})",  # noqa: S608  # placeholders
+            f"SELECT digest, vector, idle FROM vectors WHERE embedder = ? AND digest IN ({', '.join('?' * len(some))})",  # noqa: S608  # placeholders
             (key, *some),
         )
-        found.update((digest, np.frombuffer(vector, "<f4")) for digest, vector in rows)
-    return found
+        for digest, vector, is_idle in rows:
+            found[digest] = np.frombuffer(vector, "<f4")
+            idle += [digest] if is_idle else []
+    return found, idle
 
 
 def _put(connection: sqlite3.Connection, batch: Sequence[tuple[str, bytes, Floats]], now: int) -> None:
@@ -166,18 +178,33 @@ def _put(connection: sqlite3.Connection, batch: Sequence[tuple[str, bytes, Float
     )
 
 
-def _unused(connection: sqlite3.Connection, embedder: str, before: int) -> set[bytes]:
+def _due(connection: sqlite3.Connection, embedder: str, before: int) -> set[bytes]:
     rows = connection.execute(
         "SELECT digest FROM vectors WHERE embedder = ? AND used < ?", (_embedder(connection, embedder), before)
     )
     return {row[0] for row in rows}
 
 
-def _settle(connection: sqlite3.Connection, embedder: str, forget: list[bytes], used: list[bytes], now: int) -> None:
+def _settle(
+    connection: sqlite3.Connection, embedder: str, used: Sequence[bytes], idle: Sequence[bytes], now: int
+) -> int:
     key = _embedder(connection, embedder)
-    connection.executemany("DELETE FROM vectors WHERE embedder = ? AND digest = ?", ((key, one) for one in forget))
+    _use(connection, embedder, used, now)
+    deleted = connection.executemany(
+        "DELETE FROM vectors WHERE embedder = ? AND digest = ? AND idle = 1 AND used < ?",
+        ((key, one, now - KEPT_S) for one in idle),
+    ).rowcount
     connection.executemany(
-        "UPDATE vectors SET used = ? WHERE embedder = ? AND digest = ?", ((now, key, one) for one in used)
+        "UPDATE vectors SET idle = 1, used = ? WHERE embedder = ? AND digest = ? AND used < ?",
+        ((now, key, one, now - KEPT_S) for one in idle),
+    )
+    return max(0, deleted)
+
+
+def _use(connection: sqlite3.Connection, embedder: str, digests: Iterable[bytes], now: int) -> None:
+    key = _embedder(connection, embedder)
+    connection.executemany(
+        "UPDATE vectors SET idle = 0, used = ? WHERE embedder = ? AND digest = ?", ((now, key, one) for one in digests)
     )
 
 

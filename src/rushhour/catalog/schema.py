@@ -107,7 +107,8 @@ SCHEMA: Final = Schema(
         """
         CREATE INDEX files_by_age ON files (collection, updated);
         DROP INDEX chunks_of_file;
-        CREATE INDEX chunks_by_place ON chunks (file, position)
+        CREATE INDEX chunks_by_place ON chunks (file, position);
+        ALTER TABLE job_files DROP COLUMN next_try
         """,
     ),
 )

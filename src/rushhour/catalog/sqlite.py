@@ -46,6 +46,10 @@ class SqliteCatalog(SqliteJobs):
         """Return one; raises UnknownCollection, naming those that exist."""
         return await self._file.read(collection_rows.one, name)
 
+    async def check_collection(self, name: str, embedder: str) -> Collection | None:
+        """Return what `ensure_collection` would, or None for a new one; raises as that does, and writes nothing."""
+        return await self._file.read(collection_rows.check, name, embedder)
+
     async def ensure_collection(self, name: str, embedder: str) -> Collection:
         """Create it, or return it; raises InvalidRequest for a bad name or another embedder than its own."""
         return await self._file.write(collection_rows.ensure, name, embedder)

@@ -405,8 +405,8 @@ async def test_a_job_counts_its_files(catalog: Catalog) -> None:
     """Rows are overwritten by name, and counted by state."""
     await catalog.create_job(Job("j1", "docs", "{}"))
     await catalog.list_job_files("j1", ["a", "b", "c", "d", "a"])
-    done = JobFile("a", FileState.DONE, "new", "", 1, 0, chunks=5, embedded=3, kept=2, deleted=1)
-    failed = JobFile("b", FileState.FAILED, "failed", "Down.", 2, 1_700_000_000)
+    done = JobFile("a", FileState.DONE, "new", "", 1, chunks=5, embedded=3, kept=2, deleted=1)
+    failed = JobFile("b", FileState.FAILED, "failed", "Down.", 2)
     parked = JobFile("c", FileState.PARKED, "failed", "Rude.", 1)
 
     await catalog.note_job_files("j1", [done, failed, parked])
@@ -457,6 +457,33 @@ async def test_of_older_jobs_only_what_matters_is_kept(catalog: Catalog) -> None
     assert {name: len(await catalog.job_files(name)) for name in ("j1", "j2", "j3")} == {"j1": 1, "j2": 2, "j3": 2}
     first = await catalog.job("j1")
     assert (first.done, first.parked) == (1, 1)
+
+
+async def test_of_jobs_that_ended_the_latest_hundred_are_kept(catalog: Catalog) -> None:
+    """However they ended; whoever waits or runs is none of them."""
+    ends = (JobState.FAILED, JobState.INTERRUPTED, JobState.DONE)
+    for n in range(105):
+        await catalog.create_job(Job(f"j{n}", "docs", "{}"))
+        if n not in (0, 1):
+            await catalog.set_job(f"j{n}", ends[n % 3])
+    await catalog.set_job("j1", JobState.RUNNING)
+
+    await catalog.create_job(Job("last", "docs", "{}"))
+    await catalog.set_job("last", JobState.DONE)
+
+    assert ids(await catalog.jobs()) == ["last", *(f"j{n}" for n in range(104, 5, -1)), "j1", "j0"]
+
+
+async def test_checking_a_collection_makes_none(catalog: Catalog) -> None:
+    """It refuses what ensuring refuses."""
+    assert await catalog.check_collection("docs", "small") is None
+    assert await catalog.collections() == []
+    made = await catalog.ensure_collection("docs", "small")
+
+    assert await catalog.check_collection("docs", "small") == made
+    for name, embedder in (("No Name", "small"), ("caf\udce9", "small"), ("docs", "large")):
+        with pytest.raises(InvalidRequest):
+            await catalog.check_collection(name, embedder)
 
 
 async def test_a_done_jobs_claims_are_given_up(catalog: Catalog) -> None:

@@ -1,6 +1,8 @@
 """Paid embeddings: bit for bit, by what was embedded and by whom, whatever becomes of who bought them."""
 
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rushhour.catalog.kept_vectors import KEPT_S, KeptVectors, digest_of
+from rushhour.catalog.kept_vectors import KEPT_S, SCHEMA, KeptVectors, digest_of
 from rushhour.clock import unix_now
 from rushhour.sqlite import SqliteFile
 
@@ -115,15 +117,38 @@ async def test_closing_writes_what_was_put(tmp_path: Path) -> None:
     await again.aclose()
 
 
-async def test_only_what_is_old_is_unused(kept: KeptVectors) -> None:
-    """What is marked as used counts as new; what is forgotten is gone."""
+async def test_only_what_was_not_seen_in_use_for_long_is_due(kept: KeptVectors) -> None:
+    """What is found in use is not due for another month; what is found idle twice is gone."""
     digests = [digest_of(str(n)) for n in range(3)]
     for n, digest in enumerate(digests):
         await kept.put("model", digest, vector(n))
     later = unix_now() + KEPT_S + 10
+    latest = later + KEPT_S + 10
 
-    assert await kept.unused("model") == set()
-    assert await kept.unused("model", later) == set(digests)
-    assert await kept.unused("other", later) == set()
-    await kept.settle("model", digests[:1], digests[1:])
+    assert await kept.due("model", unix_now()) == set()
+    assert await kept.due("model", later) == set(digests)
+    assert await kept.due("other", later) == set()
+    assert await kept.settle("model", digests[1:], digests[:1], later) == 0
+    assert await kept.due("model", later) == set()
+    assert await kept.settle("model", digests[2:], digests[:2], latest) == 1
     assert (await kept.get("model", digests)).keys() == set(digests[1:])
+
+
+async def test_a_store_of_the_first_release_opens(tmp_path: Path) -> None:
+    """With all that was paid for, and nobody taken for idle."""
+    path = tmp_path / "embeddings.sqlite3"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(SCHEMA.steps[0])
+        connection.execute(f"PRAGMA application_id = {SCHEMA.application}")
+        connection.execute("PRAGMA user_version = 1")
+        connection.execute("INSERT INTO embedders (name) VALUES ('model')")
+        row = (digest_of("walrus"), 1_700_000_000, vector(1, 2).tobytes())
+        connection.execute("INSERT INTO vectors (embedder, digest, used, vector) VALUES (1, ?, ?, ?)", row)
+        connection.commit()
+
+    kept = await KeptVectors.open(path)
+    try:
+        assert await kept.settle("model", (), [digest_of("walrus")], unix_now()) == 0
+        assert (await kept.get("model", [digest_of("walrus")]))[digest_of("walrus")].tolist() == [1, 2]
+    finally:
+        await kept.aclose()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
+import re
 import sys
 import zipfile
 from collections.abc import AsyncIterator, Callable
@@ -141,3 +143,16 @@ async def test_help_loads_no_heavy_library() -> None:
 
     assert process.returncode == 0
     assert said.decode().split() == []
+
+
+def test_a_file_whose_name_is_no_utf8(shell: Shell, tmp_path: Path) -> None:
+    """It is ingested, and shown with a mark for what cannot be; so is the job."""
+    name = os.fsdecode(b"caf\xe9.md")
+    (tmp_path / name).write_text(BADGES)
+
+    said = shell("ingest", name, "--collection", "desk")
+
+    job = re.search(r"job ([a-z2-9]{6})\b", said) or re.search(r"\b([a-z2-9]{6}) desk ", shell("jobs"))
+    assert "1 new" in said
+    assert job is not None
+    assert "caf\ufffd.md" in shell("jobs", "show", job[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Self
@@ -10,6 +11,7 @@ import msgspec
 
 from rushhour.errors import InvalidRequest
 from rushhour.rag.documents.metadata import Metadata
+from rushhour.rag.documents.printable import printable
 
 STANDARD_INPUT: Final = "-"
 
@@ -33,22 +35,23 @@ class Asked:
     metadata: Metadata = ()
 
     def as_json(self) -> str:
-        """Write it down; equal requests give equal texts."""
-        return msgspec.json.encode(self).decode()
+        """Write it down in ASCII; equal requests give equal texts, also where a file's name is no UTF-8."""
+        # Not by msgspec, which refuses the half characters that stand for the bytes of such a name.
+        return json.dumps(msgspec.to_builtins(self), separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Read it back; raises InvalidRequest for what no release wrote."""
         try:
-            return msgspec.json.decode(text, type=cls)
-        except msgspec.DecodeError as cause:
+            return msgspec.convert(json.loads(text), type=cls)
+        except ValueError as cause:
             told = f"What the job was asked cannot be read ({cause}). Start the ingestion anew."
             raise InvalidRequest(told) from cause
 
     @property
     def shown(self) -> str:
         """What it is, for people."""
-        return " ".join(self.paths) or "the Python manual"
+        return " ".join(map(printable, self.paths)) or "the Python manual"
 
     def absolute(self) -> Self:
         """Return the same from wherever one stands."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import zlib
 from functools import partial
 from types import TracebackType
@@ -16,6 +17,7 @@ from rushhour.hops.retry_after import advised_wait
 from rushhour.hops.transport_errors import FOREIGN_ERRORS
 from rushhour.rag.documents.addresses import NotPublic, any_socket, public_socket
 from rushhour.rag.documents.media_types import format_of_reply
+from rushhour.rag.documents.printable import printable
 from rushhour.rag.documents.sources import Loaded, Source
 
 SECONDS: Final = 30.0
@@ -28,6 +30,8 @@ _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _PASSING: Final = (408, 425, 429, 500, 502, 503, 504)
 """Statuses with which a server says that the same page may be had later."""
 _LASTING: Final = (NotPublic, UnicodeError, aiohttp.InvalidURL, aiohttp.ClientConnectorCertificateError)
+_NO_CHARSETS: Final = ("idna", "punycode", "raw-unicode-escape", "unicode-escape")
+"""Codecs of Python that no page is written in; punycode takes a time that grows with the square of the length."""
 _HEADERS: Final = {"user-agent": "rushhour", "accept": "text/html,*/*;q=0.8", "accept-encoding": "gzip"}
 
 
@@ -52,7 +56,7 @@ class Fetcher:
 
     def source(self, url: str) -> Source:
         """Return a page as a document that is fetched when its turn comes, named by its URL without the fragment."""
-        name = url.partition("#")[0]
+        name = printable(url.partition("#")[0])
         return Source(name, partial(_unused, name), name, fetch=partial(self.fetch, name))
 
     async def fetch(self, url: str) -> Loaded:
@@ -101,7 +105,8 @@ class Fetcher:
                 if response.status != 200:
                     raise UnreadableDocument(_answers(url, response))
                 form, charset = format_of_reply(url, at, response.headers.get("content-type", ""))
-                return Loaded(_as_utf8(await self._body(url, response), charset), form)
+                body = await self._body(url, response)
+                return Loaded(await asyncio.to_thread(_as_utf8, body, charset), form)
             finally:
                 response.close()
         raise UnreadableDocument(f"{url} redirects more than {MAX_REDIRECTS} times.")
@@ -156,9 +161,12 @@ def _checked(asked: str, url: str) -> URL:
 
 def _as_utf8(content: bytes, charset: str) -> bytes:
     """Return text in the encoding that every parser tries first, if the reply's own name for it holds."""
+    if not charset:
+        return content
     try:
-        return content.decode(charset).encode() if charset else content
-    except (LookupError, UnicodeError):
+        codec = codecs.lookup(charset).name
+        return content if codec in _NO_CHARSETS else content.decode(codec).encode()
+    except (LookupError, ValueError):  # UnicodeError is a ValueError, as is what a zero byte in a name raises
         return content
 
 

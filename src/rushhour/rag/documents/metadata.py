@@ -28,6 +28,8 @@ def read_metadata(texts: Iterable[str], param: str = "--metadata") -> Metadata:
     """
     read: dict[str, Scalar] = {}
     for text in texts:
+        if any("\ud800" <= letter <= "\udfff" for letter in text):  # what stands for bytes that are no UTF-8
+            raise InvalidRequest(f"{param} {text[:80]!r} is no UTF-8; nobody could filter by it.", param=param)
         found = _WRITTEN.fullmatch(text)
         if found is None:
             raise InvalidRequest(f"{param} {text[:80]!r} is no KEY=VALUE; write it like team=billing.", param=param)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from rushhour.errors import SettingsError, UnreadableDocument, UnsupportedFormat
 from rushhour.rag.documents.archive import is_archive, members_of
 from rushhour.rag.documents.ignore import Ignored
 from rushhour.rag.documents.metadata import Metadata
+from rushhour.rag.documents.printable import printable
 from rushhour.rag.parse import MAX_BYTES, PACKED, format_of
 
 _HEAD: Final = 8_192
@@ -58,8 +58,8 @@ MANUAL: Final = "python-manual"
 def root_of(path: Path) -> str:
     """Name the folder or archive whose files come and go as it is ingested again; "" for a file by itself."""
     if path.is_dir():
-        return f"folder:{_printable(str(path.resolve()))}"
-    return f"archive:{_printable(str(path.resolve()))}" if is_archive(path.name) and path.is_file() else ""
+        return f"folder:{printable(str(path.resolve()))}"
+    return f"archive:{printable(str(path.resolve()))}" if is_archive(path.name) and path.is_file() else ""
 
 
 def files_from(paths: Iterable[Path], ignore: Iterable[str] = ()) -> Iterator[Source]:
@@ -76,17 +76,8 @@ def files_from(paths: Iterable[Path], ignore: Iterable[str] = ()) -> Iterator[So
         yield from (replace(source, root=root) for source in found)
 
 
-def piped(name: str, stream: BinaryIO, ignore: Iterable[str] = ()) -> Iterator[Source]:
-    """Yield what a stream (standard input) holds, under a name whose ending says its format; it may be an archive."""
-    if is_archive(name):
-        whole = partial(_whole, name, stream)
-        yield from _archive(name, _once(whole), Ignored(ignore))
-    else:
-        yield Source(name, partial(_whole, name, stream), name)
-
-
 def spooled(name: str, path: Path, ignore: Iterable[str] = ()) -> Iterator[Source]:
-    """Yield what a file holds that standard input was copied to, under a name as for `piped`."""
+    """Yield what a file holds that standard input was copied to; by its name it has a format, or is an archive."""
     yield from _file(path, name, Ignored(ignore))
 
 
@@ -120,15 +111,15 @@ def _walk(folder: Path, ignored: Ignored) -> Iterator[Source]:
                 continue
             file = Path(parent, name)
             if file.is_symlink() and not file.resolve().is_relative_to(top):
-                yield Source(_printable(path), partial(_outside, path), _printable(path), asked_for=False)
+                yield Source(printable(path), partial(_outside, path), printable(path), asked_for=False)
             else:
                 yield from _file(file, path, ignored, asked_for=False)
     for cause in unreadable:
-        yield Source(_printable(str(cause.filename)), partial(_fail, cause), str(cause.filename), hole=True)
+        yield Source(printable(str(cause.filename)), partial(_fail, cause), printable(str(cause.filename)), hole=True)
 
 
 def _file(path: Path, name: str, ignored: Ignored, *, asked_for: bool = True) -> Iterator[Source]:
-    name = _printable(name)
+    name = printable(name)
     if is_archive(name) and path.is_file():
         yield from _archive(name, partial(_opened, path), ignored)
     else:
@@ -137,7 +128,7 @@ def _file(path: Path, name: str, ignored: Ignored, *, asked_for: bool = True) ->
 
 def _archive(name: str, opened: Callable[[], BinaryIO], ignored: Ignored) -> Iterator[Source]:
     for member, load in members_of(name, opened, ignored):
-        shown = _printable(member)
+        shown = printable(member)
         found = member != name  # the name alone is an archive that cannot be read
         content = partial(_checked, shown, load) if found else load
         yield Source(shown, content, shown, asked_for=not found, hole=not found)
@@ -154,7 +145,7 @@ class _OnDisk:
     def __call__(self) -> bytes:
         path = Path(self.path)
         if path.exists() and not path.is_file():
-            raise UnreadableDocument(f"{path} is no regular file.")
+            raise UnreadableDocument(f"{printable(self.path)} is no regular file.")
         with path.open("rb") as file:
             content = _whole(self.name, file)
         return content if self.asked_for else _checked(self.name, lambda: content)
@@ -179,18 +170,6 @@ def _opened(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def _once(load: Callable[[], bytes]) -> Callable[[], BinaryIO]:
-    """Read a stream when it is first needed, and keep it: it cannot be read twice."""
-    kept: list[bytes] = []
-
-    def opened() -> BinaryIO:
-        if not kept:
-            kept.append(load())
-        return io.BytesIO(kept[0])
-
-    return opened
-
-
 def _outside(name: str) -> bytes:
     """Refuse it: a folder from elsewhere may link to one's own secrets."""
     raise UnsupportedFormat(f"{name} is a link that leads out of its folder. Name the file itself to ingest it.")
@@ -198,8 +177,3 @@ def _outside(name: str) -> bytes:
 
 def _fail(cause: OSError) -> bytes:
     raise cause
-
-
-def _printable(name: str) -> str:
-    """File names are bytes; those that are no UTF-8 cannot be stored as text."""
-    return os.fsencode(name).decode("utf-8", "replace")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Collection
 from hashlib import sha256
 from pathlib import Path
@@ -60,6 +61,7 @@ class Spool:
 
     def _clear(self, needed: Collection[str], done: str) -> None:
         for file in self._folder.glob("*") if self._folder.is_dir() else ():
-            forgotten = file.name == done or file.stat().st_mtime < unix_now() - FORGOTTEN_S
-            if file.name not in needed and forgotten:
-                file.unlink(missing_ok=True)
+            if file.name not in needed:
+                with contextlib.suppress(FileNotFoundError):  # another process was faster
+                    if file.name == done or file.stat().st_mtime < unix_now() - FORGOTTEN_S:
+                        file.unlink()

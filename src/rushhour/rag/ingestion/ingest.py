@@ -74,7 +74,7 @@ class Ingester:
                     f"{collection} is being dropped or reindexed by another command; try again when that is done.",
                     param="collection",
                 )
-            existed = collection in {known.name for known in await self.backend.catalog.collections()}
+            existed = await self.backend.catalog.check_collection(collection, self.backend.embedder) is not None
             try:
                 return await self._ingest(collection, sources, call, on_progress, roots, journal)
             finally:

@@ -18,6 +18,7 @@ from rushhour.errors import RushhourError, UnreadableDocument
 from rushhour.flow.call import Call
 from rushhour.hops.contract import Delete, Record, Upsert
 from rushhour.rag.chunking.chunk import chunk, embedding_text, identified
+from rushhour.rag.documents.printable import printable
 from rushhour.rag.documents.sources import Loaded, Source
 from rushhour.rag.ingestion.backend import Backend
 from rushhour.rag.ingestion.claims import Claims
@@ -89,6 +90,7 @@ async def ingest_file(shop: Workshop, source: Source) -> tuple[FileReport, Rushh
             if before and before.fingerprint == version.fingerprint:  # somebody was faster
                 return await _unchanged(shop, version, before), None
             draft = await _draft(shop, version, before)
+            del version  # its bytes, which may be many, are not needed while it is embedded
             size = await shop.room.enter(len(draft.new))
             reading.close()
             try:
@@ -188,7 +190,8 @@ def _load(source: Source) -> bytes:
     try:
         return source.load()
     except OSError as cause:
-        raise UnreadableDocument(f"{cause.filename or source.name}: {cause.strerror or cause}.") from cause
+        where = printable(str(cause.filename or source.name))
+        raise UnreadableDocument(f"{where}: {cause.strerror or cause}.") from cause
 
 
 def _digests(backend: Backend, source: Source, loaded: Loaded) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import random
 from collections import Counter
@@ -42,16 +43,16 @@ class Run:
         self._paid: Counter[str] = Counter()
         """What was bought for a file that is not done yet, in all its attempts."""
         self.given_up = ""
+        self._hopeless = asyncio.Event()
+        """Set when what is left is given up."""
 
     async def work(self, shop: Workshop) -> None:
         """Take file after file, and those to be tried again when their time has come, until none is left."""
-        loop = asyncio.get_running_loop()
         for place in self._fresh:
             await self._take(shop, place)
         while self._later:
             due, place = heapq.heappop(self._later)
-            if not self.given_up:
-                await asyncio.sleep(max(0.0, due - loop.time()))
+            await self._until(due)
             await self._take(shop, place)
 
     def reports(self) -> tuple[FileReport, ...]:
@@ -74,7 +75,14 @@ class Run:
         hopeless = isinstance(cause, HOPELESS)
         if hopeless and not self.given_up:
             self.given_up = str(cause)
+            self._hopeless.set()
         return hopeless
+
+    async def _until(self, due: float) -> None:
+        """Wait for a moment of the loop's time, but no longer than there is hope."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(due):
+                await self._hopeless.wait()
 
     async def _take(self, shop: Workshop, place: int) -> None:
         source = self._sources[place]
@@ -116,13 +124,13 @@ class Run:
 
     def _failed(self, place: int, source: Source, attempt: int, cause: RushhourError) -> FileReport | None:
         if self.give_up_if_hopeless(cause):
-            self._journal.note(failed_row(source.name, cause, attempt - 1, 0))  # not the file's own fault
+            self._journal.note(failed_row(source.name, cause, attempt - 1))  # not the file's own fault
             return FileReport(source.name, Outcome.FAILED, str(cause), embedded=self._paid.pop(source.name, 0))
         wait = self._patience.wait(attempt, cause, self._rng)
         if wait is None:
             return self._settled(FileReport(source.name, Outcome.FAILED, str(cause)), attempt)
         self._attempts[place] = attempt
-        self._journal.note(failed_row(source.name, cause, attempt, wait))
+        self._journal.note(failed_row(source.name, cause, attempt))
         self._try_later(place, wait)
         return None
 

@@ -24,6 +24,8 @@ class Roots:
     listed: frozenset[str] = frozenset()
     names: frozenset[str] = frozenset()
     missing: dict[str, File] = field(default_factory=dict)
+    by_content: dict[str, str] = field(default_factory=dict)
+    """The first missing file with some bytes, by their digest."""
 
     @classmethod
     def of(cls, roots: Iterable[str], sources: Collection[Source], visible: Iterable[File]) -> Roots:
@@ -31,11 +33,13 @@ class Roots:
         whole = frozenset(roots) - {source.root for source in sources if source.hole} - {""}
         names = frozenset(source.name for source in sources)
         missing = {file.name: file for file in visible if file.root in whole and file.name not in names}
-        return cls(whole, names, missing)
+        # The first has to stay, and of equal keys the last does.
+        by_content = {file.content: file.name for file in reversed(missing.values()) if file.content}
+        return cls(whole, names, missing, by_content)
 
     def moved(self, content: str) -> str:
         """Return the missing file that had these bytes, or ""."""
-        return next((file.name for file in self.missing.values() if file.content == content), "") if content else ""
+        return self.by_content.get(content, "")
 
 
 async def sweep(shop: Workshop) -> RushhourError | None:

@@ -23,8 +23,11 @@ FILES_AT_ONCE = 8
 
 
 async def plan(backend: Backend, collection: str, listing: Listing, on_progress: OnProgress) -> Plan:
-    """Say what ingesting a listing would do and cost; the collection need not exist."""
-    exists = collection in {known.name for known in await backend.catalog.collections()}
+    """Say what ingesting a listing would do and cost; the collection need not exist.
+
+    Raises InvalidRequest for a bad name or another embedder than the collection's, as ingesting would.
+    """
+    exists = await backend.catalog.check_collection(collection, backend.embedder) is not None
     visible = await backend.catalog.files(collection) if exists else []
     roots = Roots.of(listing.roots, listing.sources, visible)
     async with ParserPool() as parsers:

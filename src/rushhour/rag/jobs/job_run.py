@@ -28,7 +28,7 @@ async def run_job(
     """Ingest a listing as a job whose lease the caller holds; what is `known` of its files is not done again.
 
     The job ends as done, as failed if it was given up, or as interrupted if the caller was cancelled. One that is
-    refused before it has ever begun (a bad name, another embedder) is no job at all, and is forgotten.
+    refused before it has ever begun (its collection is being rebuilt, say) is no job at all, and is forgotten.
     """
     catalog = ingester.backend.catalog
     await catalog.set_job(job.id, JobState.RUNNING)

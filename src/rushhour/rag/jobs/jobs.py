@@ -72,7 +72,11 @@ class Jobs:
         return await self.run(job.id, call, on_progress)
 
     async def create(self, collection: str, asked: Asked, piped: BinaryIO | None = None) -> Job:
-        """Record a job to be run later (or return the unfinished one that was asked the same and nobody runs)."""
+        """Record a job to be run later (or return the unfinished one that was asked the same and nobody runs).
+
+        Raises InvalidRequest for a bad collection name or another embedder than the collection's.
+        """
+        await self._catalog.check_collection(collection, self._backend.embedder)
         asked = asked.absolute()
         if STANDARD_INPUT in asked.paths:
             if piped is None or not asked.name:
@@ -119,6 +123,7 @@ class Jobs:
                 sources = tuple(source for source in listing.sources if source.name in parked)
                 again = {source.name for source in sources}
                 gone = [_gone(name) for name in sorted(parked - again)]
+                await self._catalog.set_job(job, JobState.RUNNING)  # first: killed after this, it can be resumed
                 await self._catalog.note_job_files(job, [*map(JobFile, sorted(again)), *gone])
                 summary = await self._run(record, asked, Listing(sources, ()), {}, call, on_progress)
                 return replace(summary, reports=(*summary.reports, *map(report_of, gone)))

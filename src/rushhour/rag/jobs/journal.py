@@ -8,7 +8,6 @@ from typing import Final, Protocol
 
 from rushhour.catalog.contract import Catalog
 from rushhour.catalog.job_contract import FileState, JobFile
-from rushhour.clock import unix_now
 from rushhour.errors import RushhourError
 from rushhour.rag.ingestion.ingest_report import FileReport, Outcome
 from rushhour.rag.receipt import Receipt
@@ -114,7 +113,6 @@ def row_of(report: FileReport) -> JobFile:
         report.outcome,
         report.reason,
         report.attempts,
-        0,
         report.chunks,
         report.embedded,
         report.kept,
@@ -129,6 +127,6 @@ def report_of(row: JobFile) -> FileReport:
     )
 
 
-def failed_row(name: str, cause: RushhourError, attempts: int, wait: float) -> JobFile:
-    """Return the row of a file that is tried again after `wait` seconds."""
-    return JobFile(name, FileState.FAILED, Outcome.FAILED, str(cause), attempts, unix_now() + round(wait))
+def failed_row(name: str, cause: RushhourError, attempts: int) -> JobFile:
+    """Return the row of a file that is tried again."""
+    return JobFile(name, FileState.FAILED, Outcome.FAILED, str(cause), attempts)

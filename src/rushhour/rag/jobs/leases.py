@@ -10,6 +10,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +20,7 @@ PAUSE_S: Final = 0.02
 
 
 class Leases:
-    """Named locks in a folder, which is made when the first is taken; names are fit for files.
+    """Named locks in a folder, which is made when the first is taken; any text is a name.
 
     A lock is exclusive, or shared with others that are shared too, in this process as among processes.
     """
@@ -30,10 +31,11 @@ class Leases:
     @asynccontextmanager
     async def hold(self, name: str, *, shared: bool = False) -> AsyncIterator[bool]:
         """Hold a lock; yields False at once, and holds nothing, if somebody else does."""
+        path = self._path(name)
         taken: int | None = None
         try:
             for attempt in range(TRIES):
-                taking = asyncio.ensure_future(asyncio.to_thread(_take, self._folder / f"{name}.lock", shared))
+                taking = asyncio.ensure_future(asyncio.to_thread(_take, path, shared))
                 try:
                     taken = await asyncio.shield(taking)
                 except asyncio.CancelledError:
@@ -45,11 +47,15 @@ class Leases:
             yield taken is not None
         finally:
             if taken is not None:
-                _give_back(self._folder / f"{name}.lock", taken, shared)
+                _give_back(path, taken, shared)
 
     async def held(self, name: str) -> bool:
         """Whether somebody holds a lock, exclusively."""
-        return await asyncio.to_thread(_held, self._folder / f"{name}.lock")
+        return await asyncio.to_thread(_held, self._path(name))
+
+    def _path(self, name: str) -> Path:
+        """Return a lock's file: no name is too long for it, and none leads out of the folder."""
+        return self._folder / f"{sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()}.lock"
 
 
 def _take(path: Path, shared: bool) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -97,15 +97,15 @@ class _Work:
 
     async def clear(self) -> int:
         """Delete what belongs to no chunk: what is known to, and what is found; return how many."""
-        strays = 0
+        gone: set[str] = set()  # a store may go on finding for a while what was deleted
         for file, ids in (await self._backend.catalog.garbage(self._collection)).items():
             await self._backend.delete(Delete(self._collection, ids), self._call)
             await self._backend.catalog.release(self._collection, file, "", ids)
-            strays += len(ids)
-        while found := await self._strays():
+            gone.update(ids)
+        while found := await self._strays(gone):
             await self._backend.delete(Delete(self._collection, found), self._call)
-            strays += len(found)
-        return strays
+            gone.update(found)
+        return len(gone)
 
     async def _write(self, chunks: Sequence[Chunk]) -> None:
         try:
@@ -124,8 +124,8 @@ class _Work:
     def _count(self, bought: bool) -> None:
         self.bought += bought
 
-    async def _strays(self) -> list[str]:
-        """Return ids that the store finds and the catalog does not know.
+    async def _strays(self, gone: Set[str]) -> list[str]:
+        """Return ids that the store finds and the catalog does not know, apart from those that are deleted.
 
         A store cannot be asked for all it holds, but for more than there should be.
         """
@@ -138,5 +138,5 @@ class _Work:
             except (Rejected, TooLarge):  # the provider returns fewer at a time
                 continue
             visible = await self._backend.catalog.chunks(self._collection, found)
-            return [one for one in found if one not in visible]
+            return [one for one in found if one not in visible and one not in gone]
         return []

@@ -27,11 +27,11 @@ def parse_json(name: str, content: bytes) -> Document:
     writer = Writer()
     title = ""
     if isinstance(value, dict):
-        title = next((value[key] for key in _TITLES if isinstance(value.get(key), str)), "")
+        title = _clean(next((value[key] for key in _TITLES if isinstance(value.get(key), str)), ""))
         writer.block("\n".join(_lines(name, {key: one for key, one in value.items() if not _holds(one)})))
         for key, one in value.items():
             if _holds(one):
-                writer.heading(key, 2)
+                writer.heading(_clean(key), 2)
                 _write(writer, name, one)
     else:
         _write(writer, name, value)

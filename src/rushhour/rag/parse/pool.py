@@ -1,7 +1,7 @@
 """Parsing in processes of its own: a file that hangs, crashes or floods its parser costs itself and nothing else.
 
 Processes are started when the first file comes that needs one, and used again. Each is a fresh interpreter (nothing
-is forked), started in a tenth of a second. Formats whose parsers are linear in Python alone stay in a thread.
+is forked), started in a tenth of a second. Plain text stays in a thread: its parser takes linear time, in Python alone.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ MEMORY: Final = 2**30
 WORKERS: Final = 2
 GRACE_S: Final = 2.0
 """How long a process that closed its pipes may take to end, before it is killed."""
-LIGHT: Final = frozenset(form for form, where in PARSERS.items() if where.startswith(("plain.", "code.")))
-"""Formats that are parsed in a thread: no library, linear time, nothing unpacked."""
+LIGHT: Final = frozenset(form for form, where in PARSERS.items() if where.startswith("plain."))
+"""Formats that are parsed in a thread, which nothing can stop: no library, linear time, nothing unpacked."""
 
 _ENVIRONMENT: Final = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR", "TEMP", "LANG")
 """What a parser needs of the environment: no key of any provider is among it."""

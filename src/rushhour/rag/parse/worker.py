@@ -51,10 +51,11 @@ def _served(requests: BinaryIO, replies: BinaryIO, head: bytes, memory: int) -> 
     _alarm(seconds + GRACE_S)
     try:
         document = parse.parse(name, requests.read(size), form)
-        ends = memory > 0 and _peak() > _KEPT * memory
+        ends = _swollen(memory)
         return wire.parsed(document, ends=ends), ends
     except RushhourError as cause:
-        return wire.failed(cause), False
+        ends = _swollen(memory)
+        return wire.failed(cause, ends=ends), ends
     except MemoryError:
         pass  # outside of this clause, what filled the memory is gone
     finally:
@@ -80,6 +81,11 @@ def _bound(memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if memory and sys.platform != "darwin":  # where the limit cannot be set
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+
+
+def _swollen(memory: int) -> bool:
+    """Whether a process has needed so much that it should not take another file."""
+    return memory > 0 and _peak() > _KEPT * memory
 
 
 def _peak() -> int:

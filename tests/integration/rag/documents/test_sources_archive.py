@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rushhour.errors import DocumentError, UnreadableDocument, UnsupportedFormat
 from rushhour.rag.documents import archive
 from rushhour.rag.documents.ignore import Ignored
-from rushhour.rag.documents.sources import Source, files_from, piped
+from rushhour.rag.documents.sources import Source, files_from, spooled
 from rushhour.rag.parse import MAX_BYTES, zipped
 
 TREE = ("a.md", "docs/b.md", "docs/deep/c.txt", "node_modules/x.md", ".git/config.txt", "__MACOSX/a.md", "src/d.min.js")
@@ -177,22 +177,28 @@ def test_an_archive_of_too_many_files_is_refused(tmp_path: Path, monkeypatch: py
 
 @settings(max_examples=150)
 @given(st.data())
-def test_a_damaged_archive_is_an_error_and_nothing_else(data: st.DataObject) -> None:
+def test_a_damaged_archive_is_an_error_and_nothing_else(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
     """Whatever byte is wrong: each member is right, or a DocumentError."""
     content = bytearray(packed([("a.md", b"hello " * 20), ("b/c.md", b"world")]))
     for _ in range(data.draw(st.integers(1, 3))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     content = content[: data.draw(st.integers(len(content) - 3, len(content)))]
 
-    for source in piped("x.zip", io.BytesIO(bytes(content))):
+    file = tmp_path_factory.mktemp("damaged") / "x.zip"
+    file.write_bytes(content)
+    for source in spooled("x.zip", file):
         with contextlib.suppress(DocumentError):
             assert source.load() in (b"hello " * 20, b"world")
 
 
-def test_standard_input_has_the_name_it_is_given() -> None:
+def test_standard_input_has_the_name_it_is_given(tmp_path: Path) -> None:
     """Its ending is the format; an archive comes apart."""
-    (one,) = piped("notes.md", io.BytesIO(b"# x"))
-    two = list(piped("all.zip", io.BytesIO(packed([("a.md", b"x"), ("b.md", b"y")]))))
+    (tmp_path / "first").write_bytes(b"# x")
+    (tmp_path / "second").write_bytes(packed([("a.md", b"x"), ("b.md", b"y")]))
+    (one,) = spooled("notes.md", tmp_path / "first")
+    two = list(spooled("all.zip", tmp_path / "second"))
 
     assert (one.name, one.origin, one.load(), one.asked_for) == ("notes.md", "notes.md", b"# x", True)
     assert [(source.name, source.load()) for source in two] == [("all.zip/a.md", b"x"), ("all.zip/b.md", b"y")]

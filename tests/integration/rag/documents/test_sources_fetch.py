@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import socket
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import aiohttp
@@ -19,6 +20,7 @@ from rushhour.errors import (
     UnreadableDocument,
     UnsupportedFormat,
 )
+from rushhour.rag.documents import fetch
 from rushhour.rag.documents.addresses import is_public
 from rushhour.rag.documents.fetch import Fetcher, is_url
 from rushhour.rag.documents.media_types import format_of_reply
@@ -65,6 +67,41 @@ async def test_a_page_is_fetched_when_its_turn_comes(serve: Serve) -> None:
 
     assert (source.name, source.origin, source.asked_for) == (f"{base}/guide?x=1", f"{base}/guide?x=1", True)
     assert (loaded.content, loaded.form) == ("<p>Привет".encode(), ".html")
+
+
+@pytest.mark.parametrize(
+    ("codec", "body"),
+    [
+        ("punycode", b"bcher-kva"),
+        ("IDNA", b"xn--bcher-kva"),
+        ("unicode_escape", b"b\\u00fccher"),
+        ("Raw-Unicode-Escape", b"b\\u00fccher"),
+        ("hex", b"62"),
+        ("nonsense", b"b\xc3\xbccher"),
+    ],
+)
+async def test_what_is_no_charset_is_not_decoded(serve: Serve, codec: str, body: bytes) -> None:
+    """A server may name any codec of Python, some of which take for ever or run over what is meant."""
+    base = await serve(always(body, content_type=f"text/plain; charset={codec}"))
+    async with Fetcher(allow_private=True) as fetcher:
+        assert (await fetcher.fetch(base)).content == body
+
+
+async def test_the_loop_does_not_wait_for_a_page_to_be_decoded(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have 32 MB."""
+    threads = []
+
+    def noted(content: bytes, _charset: str) -> bytes:
+        threads.append(threading.current_thread())
+        return content
+
+    monkeypatch.setattr(fetch, "_as_utf8", noted)
+    base = await serve(always(b"x", content_type="text/plain; charset=latin-1"))
+    async with Fetcher(allow_private=True) as fetcher:
+        await fetcher.fetch(base)
+
+    assert threads
+    assert threading.main_thread() not in threads
 
 
 async def test_redirects_are_followed_and_counted(serve: Serve) -> None:

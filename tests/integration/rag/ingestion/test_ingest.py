@@ -116,6 +116,31 @@ async def test_another_embedder_is_refused_before_anything_is_done(house: Any) -
     assert not house.provider.asked
 
 
+async def test_a_documents_bytes_are_let_go_before_it_is_embedded(house: Any) -> None:
+    """They may be 64 MB, of sixteen files, while a provider takes its time."""
+    freed = asyncio.Event()
+
+    class Watched(bytes):
+        """Bytes that tell when nobody has them any more."""
+
+        def __del__(self) -> None:
+            loop.call_soon_threadsafe(freed.set)
+
+    loop = asyncio.get_running_loop()
+    content = prose("walrus", 60).encode()
+    house.provider.hold = asyncio.Event()
+    source = Source("walrus.txt", lambda: Watched(content), "test:walrus")
+    ingesting = asyncio.create_task(house.ingester().ingest("docs", [source], Call()))
+    await house.provider.full.wait()
+
+    async with asyncio.timeout(10):
+        await freed.wait()
+
+    assert not ingesting.done()
+    house.provider.hold.set()
+    assert (await ingesting).new == 1
+
+
 async def test_one_bad_file_does_not_stop_the_others(house: Any, tmp_path: Path) -> None:
     """Each failure is in the summary with its reason; what was asked for by name is never passed over."""
     (tmp_path / "good.md").write_text("# Good\n\n" + prose("walrus"))

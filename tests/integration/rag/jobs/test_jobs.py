@@ -2,6 +2,9 @@
 
 import asyncio
 import io
+import os
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,25 +12,26 @@ from typing import Any
 import pytest
 
 from rushhour.catalog.contract import File
-from rushhour.catalog.job_contract import FileState, JobState
-from rushhour.clock import unix_now
+from rushhour.catalog.job_contract import FileState, JobFile, JobState
 from rushhour.errors import InvalidRequest, QuotaExhausted, Rejected, Unavailable, UnknownCollection
 from rushhour.flow.call import Call
-from rushhour.hops.contract import Delete, Record, Upsert
+from rushhour.hops.contract import Delete, Match, Record, Upsert, VectorQuery
 from rushhour.rag.chunking.chunk import Chunking
 from rushhour.rag.documents.asked import Asked
 from rushhour.rag.documents.sources import MANUAL
 from rushhour.rag.ingestion.backend import COLLECTION
 from rushhour.rag.ingestion.ingest_report import Outcome
-from rushhour.rag.jobs.prune import prune
-
-MONTH_S = 31 * 86_400
 
 
 def report(subject: str) -> str:
     """Write a document whose title is its own, not its file's."""
     told = (f"## Part {n}\n\n" + f"The {subject} does thing {n} well. " * 4 for n in range(3))
     return "\n\n".join([f"# All about the {subject}", *told])
+
+
+def everything(folder: Path) -> set[Path]:
+    """List all that is in a folder."""
+    return set(folder.rglob("*"))
 
 
 @pytest.fixture
@@ -173,6 +177,29 @@ async def test_parked_files_stay_parked_until_they_are_retried(house: Any, asked
     await house.visible()
 
 
+async def test_a_retry_that_is_killed_as_it_begins_can_be_resumed(
+    house: Any, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its files wait again then, and no longer count as parked."""
+    house.provider.fail = lambda text: Rejected("Rude.") if "walrus 3 " in text else None
+    summary = await house.jobs().ingest("docs", asked, Call())
+    house.provider.fail = lambda _text: None
+    note = house.catalog.note_job_files
+
+    async def killed(job: str, files: Sequence[JobFile]) -> None:
+        await note(job, files)
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(house.catalog, "note_job_files", killed)
+    with pytest.raises(asyncio.CancelledError):
+        await house.jobs().retry(summary.job, Call())
+    monkeypatch.undo()
+
+    assert (await house.jobs().job(summary.job)).state is JobState.INTERRUPTED
+    again = await house.jobs().run(summary.job, Call())
+    assert (again.complete, (await house.jobs().job(summary.job)).done) == (True, 12)
+
+
 async def test_what_is_gone_when_it_is_retried_is_told(house: Any, asked: Asked, folder: Path) -> None:
     """It is no failure any more, and nothing to be retried again."""
     house.provider.fail = lambda text: Rejected("Rude.") if "walrus 3 " in text else None
@@ -298,6 +325,38 @@ async def test_a_dry_run_says_what_would_be_done_and_does_nothing(house: Any, as
     assert list((await house.jobs().plan("docs", asked)).with_outcome(Outcome.NEW, Outcome.CHANGED)) == []
 
 
+async def test_a_dry_run_refuses_what_ingesting_would(house: Any, asked: Asked) -> None:
+    """A name that no collection can have, and another embedder; it says so in the same words."""
+    await house.jobs().ingest("docs", asked, Call())
+
+    for collection, jobs in (
+        ("No Name", house.jobs()),
+        ("../../docs", house.jobs()),
+        ("docs", house.jobs(embedder="other")),
+    ):
+        with pytest.raises(InvalidRequest) as planned:
+            await jobs.plan(collection, asked)
+        with pytest.raises(InvalidRequest) as ingested:
+            await jobs.ingest(collection, asked, Call())
+        assert str(planned.value) == str(ingested.value)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a/b", "../../out"])
+async def test_any_name_is_answered(house: Any, name: str, tmp_path: Path) -> None:
+    """That there is no such collection or job; and nothing is made of it on the disk."""
+    before = everything(tmp_path)
+
+    with pytest.raises(UnknownCollection):
+        await house.jobs().drop(name, Call())
+    with pytest.raises(UnknownCollection):
+        await house.jobs().reindex(name, Call())
+    for trying in (house.jobs().run(name, Call()), house.jobs().retry(name, Call()), house.jobs().forget(name)):
+        with pytest.raises(InvalidRequest, match="There is no job"):
+            await trying
+
+    assert everything(tmp_path) - before == {tmp_path / "data" / "locks"}
+
+
 async def test_reindexing_mends_what_is_broken_without_paying(house: Any, asked: Asked) -> None:
     """Lost vectors, strays and a broken lexical index; questions find all of it again."""
     summary = await house.jobs().ingest("docs", asked, Call())
@@ -318,11 +377,41 @@ async def test_reindexing_mends_what_is_broken_without_paying(house: Any, asked:
     assert len(await house.catalog.lexical("docs", "walrus", 1000)) == summary.chunks
 
 
+async def test_a_store_that_forgets_late_is_cleared_once(
+    house: Any, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Vectors that are deleted and still found are neither deleted nor counted again."""
+    await house.jobs().ingest("docs", asked, Call())
+    ids = await house.visible()
+    gone, asked_for, deleted = ["docs/stray", "docs/left"], 0, Counter[str]()
+    await house.catalog.note_garbage("docs", "x.md", ["docs/left"])
+    query, delete = house.vectors.query, house.vectors.delete
+
+    async def lagging(request: VectorQuery, call: Call) -> list[Match]:
+        nonlocal asked_for
+        asked_for += 1
+        assert asked_for < 5, "it never ends"
+        return [*await query(request, call), *(Match(one, 0.5) for one in gone)]
+
+    async def counted(request: Delete, call: Call) -> None:
+        deleted.update(request.ids or ())
+        await delete(request, call)
+
+    monkeypatch.setattr(house.vectors, "query", lagging)
+    monkeypatch.setattr(house.vectors, "delete", counted)
+    done = await house.jobs().reindex("docs", Call())
+    monkeypatch.undo()
+
+    assert (done.strays, deleted) == (2, dict.fromkeys(gone, 1))
+    assert await house.visible() == ids
+
+
 async def test_reindexing_buys_only_what_is_not_kept(house: Any, asked: Asked) -> None:
     """An old data directory has no kept vectors: they are bought once more, and then kept."""
     summary = await house.jobs().ingest("docs", asked, Call())
-    for embedder in await house.kept.embedders():
-        await house.kept.settle(embedder, await house.kept.unused(embedder, now=2**40), ())
+    for later in (2**40, 2**41):
+        await house.kept.settle("model", (), await house.kept.due("model", later), later)
+    assert await house.kept.count() == 0
 
     first = await house.jobs().reindex("docs", Call())
     second = await house.jobs().reindex("docs", Call())
@@ -367,15 +456,18 @@ async def test_a_job_can_be_forgotten(house: Any, asked: Asked) -> None:
     assert (await house.catalog.collection("docs")).files == 12
 
 
-async def test_vectors_that_nobody_used_for_a_month_are_forgotten(house: Any, asked: Asked, folder: Path) -> None:
-    """What is visible stays, however old; the rest goes after 30 days."""
-    await house.jobs().ingest("docs", asked, Call())
-    (folder / "03.md").unlink()
-    (folder / "04.md").write_text(report("otter"))
-    summary = await house.jobs().ingest("docs", asked, Call())
-    kept = await house.kept.count()
+async def test_file_names_that_are_no_text_are_ingested(house: Any, tmp_path: Path) -> None:
+    """As a job that can be resumed; one that is not there is told of, as any other."""
+    there, gone = (os.fsdecode(os.fsencode(tmp_path) + name) for name in (b"/caf\xe9.txt", b"/th\xe9.txt"))
+    await asyncio.to_thread(Path(there).write_text, "A café serves coffee.")
 
-    assert await prune(house.catalog, house.kept) == 0
-    assert await prune(house.catalog, house.kept, unix_now() + MONTH_S) == summary.deleted
-    assert await house.kept.count() == kept - summary.deleted
-    assert (await house.jobs().reindex("docs", Call())).embedded == 0
+    summary = await house.jobs().ingest("docs", Asked((there, gone)), Call())
+
+    assert [(one.name, one.outcome) for one in summary.reports] == [
+        ("caf\ufffd.txt", Outcome.NEW),
+        ("th\ufffd.txt", Outcome.FAILED),
+    ]
+    again = await house.jobs().retry(summary.job, Call())
+    assert [(one.name, "No such file" in one.reason) for one in again.reports] == [("th\ufffd.txt", True)]
+    (job,) = await house.jobs().jobs()
+    assert Asked.from_json(job.asked).paths == (there, gone)

@@ -21,6 +21,11 @@ asyncio.run(main())
 """
 
 
+def files(folder: Path) -> list[Path]:
+    """List all files in a folder and below."""
+    return [one for one in folder.rglob("*") if one.is_file()]
+
+
 @pytest.fixture
 def leases(tmp_path: Path) -> Leases:
     """Give leases in a folder that is not there yet."""
@@ -99,3 +104,13 @@ async def test_whoever_is_cancelled_holds_nothing(leases: Leases) -> None:
         holding.cancel()
         await asyncio.wait([holding])
         assert not await leases.held("job")
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a/b", "../../out", "caf\udce9", "a\0b", ""])
+async def test_any_text_is_a_name(leases: Leases, tmp_path: Path, name: str) -> None:
+    """Whatever it would mean as the name of a file."""
+    async with leases.hold(name) as mine, leases.hold(f"{name}.") as other:
+        assert (mine, other) == (True, True)
+        assert await leases.held(name)
+        assert [one.parent for one in files(tmp_path)] == [tmp_path / "locks"] * 2
+    assert not await leases.held(name)

@@ -16,6 +16,7 @@ from rushhour.rag.parse.pool import ParserPool
 
 HOSTILE = """
 import ctypes, os, sys
+from rushhour.errors import UnreadableDocument
 from rushhour.rag import parse
 from rushhour.rag.parse import worker
 
@@ -36,6 +37,9 @@ def hostile(name, content):
         return bytearray(10 * 2**30)
     if what == "grow":
         bytearray(300 * 2**20)
+    if what == "outgrow":
+        bytearray(300 * 2**20)
+        raise UnreadableDocument("It is broken.")
     if what == "bug":
         raise ZeroDivisionError("in the parser")
     if what == "print":
@@ -116,10 +120,15 @@ async def test_what_the_parent_holds_is_not_the_parsers(pools: Pool) -> None:
 
 
 async def test_light_formats_start_no_process() -> None:
-    """Plain text and source code are read in a thread."""
+    """Plain text is read in a thread."""
     async with ParserPool(command=("/no/such/program",)) as pool:
         assert (await pool("a.txt", b"x")).text == "x"
-        assert (await pool("a.py", b"x = 1")).text == "x = 1"
+
+
+@pytest.mark.parametrize("name", ["a.c", "a.py", "Makefile", "a.json"])
+async def test_what_can_be_made_to_stall_is_parsed_where_it_can_be_stopped(pools: Pool, name: str) -> None:
+    """Source code too: lines are made that a pattern takes milliseconds for."""
+    assert int((await pools()(name, b"pid")).text) != os.getpid()
 
 
 @pytest.mark.parametrize(
@@ -202,6 +211,18 @@ async def test_a_process_that_grew_is_replaced(pools: Pool) -> None:
     first = await pid(pool)
 
     assert (await pool("a.md", b"grow")).text == "grow"
+
+    assert gone(first)
+    assert await pid(pool) != first
+
+
+async def test_a_process_that_grew_over_a_broken_file_is_replaced_too(pools: Pool) -> None:
+    """What it needed is what it keeps, whether there was a document in it or not."""
+    pool = pools(memory=2**29)
+    first = await pid(pool)
+
+    with pytest.raises(UnreadableDocument, match="It is broken"):
+        await pool("a.md", b"outgrow")
 
     assert gone(first)
     assert await pid(pool) != first

@@ -34,6 +34,7 @@ def test_the_order_does_not_matter() -> None:
     ("texts", "reason"),
     [
         (["billing"], "is no KEY=VALUE"),
+        (["team=caf\udce9"], "is no UTF-8"),
         (["=x"], "is no KEY=VALUE"),
         (["team="], "is no KEY=VALUE"),
         (["page=3"], "which documents have anyway"),

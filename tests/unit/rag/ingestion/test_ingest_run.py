@@ -176,6 +176,18 @@ async def test_what_is_waiting_when_all_is_given_up_is_not_waited_for(world: Wor
     assert asyncio.get_running_loop().time() < 4
 
 
+async def test_giving_up_wakes_those_who_wait(world: World) -> None:
+    """One worker waits for a file's next turn, for a minute at the worst, when another finds that all is in vain."""
+    world.scripts["a"] = ["passes"]
+    world.scripts["c"] = ["broke"]
+    run = Run([Source(name, bytes, name) for name in "abc"], world.notes, Patience(first_s=60, longest_s=60), told)
+
+    await asyncio.gather(*(run.work(cast("Workshop", None)) for _ in range(2)))
+
+    assert asyncio.get_running_loop().time() - world.times[0] == pytest.approx(2 * TRY_S)
+    assert {report.name: report.outcome for report in run.reports()}["a"] is Outcome.NOT_TRIED
+
+
 async def test_what_was_merely_found_is_skipped(world: World) -> None:
     """A format that is not supported is a failure only of who asked for it by name; neither is tried again."""
     world.scripts = {"a": ["alien"], "b": ["alien"]}

@@ -52,16 +52,17 @@ def test_a_broken_table_says_where(text: str, reason: str) -> None:
 def test_json_is_flattened_under_its_keys() -> None:
     """Numbers stay as they are written, lists of objects are passages, null is nothing."""
     value = (
-        '{"name": "Config", "port": 1.50, "big": 12345678901234567890, "on": true, "no": null, "tags": ["x", "y"],'
-        '"servers": [{"host": "a", "deep": {"k": [{"z": "l1\\nl2"}]}}, {"host": "b"}], "half": {"a": "\\ud800"}}'
+        '{"name": "Config\\ud800", "port": 1.50, "big": 12345678901234567890,'
+        '"on": true, "no": null, "tags": ["x", "y"],'
+        '"servers\\udc00": [{"host": "a", "deep": {"k": [{"z": "l1\\nl2"}]}}, {"host": "b"}], "half": {"a": "\\ud800"}}'
     )
 
     document = parse("a.json", value.encode())
 
-    assert (document.title, document.markup) == ("Config", "markdown")
+    assert (document.title, document.markup) == ("Config?", "markdown")
     assert [(section.heading_path, section.text) for section in document.sections] == [
-        ("", "name: Config\nport: 1.50\nbig: 12345678901234567890\non: true\ntags: x, y"),
-        ("servers", "host: a\ndeep.k[0].z:\nl1\nl2\n\nhost: b"),
+        ("", "name: Config?\nport: 1.50\nbig: 12345678901234567890\non: true\ntags: x, y"),
+        ("servers?", "host: a\ndeep.k[0].z:\nl1\nl2\n\nhost: b"),
         ("half", "a: ?"),
     ]
 
@@ -88,11 +89,16 @@ def test_broken_json_says_where(name: str, content: bytes, reason: str) -> None:
         parse(name, content)
 
 
+HALVES_TOO = st.characters() | st.characters(min_codepoint=0xD800, max_codepoint=0xDFFF)
+"""JSON can name halves of characters."""
+KEYS = st.sampled_from(("title", "name")) | st.text(HALVES_TOO, max_size=4)
+
+
 @settings(max_examples=60)
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(max_size=8),
-        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+        st.none() | st.booleans() | st.integers() | st.text(HALVES_TOO, max_size=8),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4),
         max_leaves=12,
     )
 )
@@ -102,6 +108,6 @@ def test_any_json_is_parsed(value: Any) -> None:
         document = parse("a.json", json.dumps(value).encode())
     except EmptyDocument:
         return
-    document.text.encode()
+    "".join((document.text, document.title, *(section.heading_path for section in document.sections))).encode()
     for section in document.sections:
         assert document.text[section.start : section.end] == section.text
