@@ -14,6 +14,8 @@ from rushhour.simulator.faults.orders import Order
 pytestmark = pytest.mark.slow
 
 Make = Callable[..., AbstractAsyncContextManager[Simulator]]
+SHORT_S = 1.0
+"""The patience of a client that is to lose it; long enough for a busy machine to hear of every attempt before that."""
 PROMPT = "Context:\nTuples are immutable sequences of objects.\n\nQuestion: What are immutable sequences?"
 ASKED: Any = {"model": "any", "messages": [{"role": "user", "content": PROMPT}]}
 
@@ -108,7 +110,7 @@ async def test_broken_connections_are_tried_three_times(
     async with listening() as simulator:
         simulator.inject(Order(fault=fault, surface="chat", count=10))
         with pytest.raises(error):
-            await _complete(kind, simulator, timeout=0.2 if error is openai.APITimeoutError else 30)
+            await _complete(kind, simulator, timeout=SHORT_S if error is openai.APITimeoutError else 30)
 
     assert _account(simulator)["total"]["faults"] == {fault: 3}
 
@@ -172,7 +174,7 @@ async def test_a_stream_that_breaks_is_never_tried_again(
     async with listening() as simulator:
         simulator.inject(Order(fault=fault, surface="chat", count=10))
         with pytest.raises(error):
-            await _stream(kind, simulator, timeout=0.5 if error is openai.APITimeoutError else 30)
+            await _stream(kind, simulator, timeout=SHORT_S if error is openai.APITimeoutError else 30)
 
     assert _account(simulator)["total"]["calls"] == 1
 

@@ -14,6 +14,8 @@ from rushhour.simulator import Simulator
 from rushhour.simulator.faults.orders import Order
 
 Make = Callable[..., AbstractAsyncContextManager[Simulator]]
+SHORT_S = 1.0
+"""The patience of a client that is to lose it; long enough for a busy machine to hear of every attempt before that."""
 ASKED: Any = {"vector": [1.0, 0.0], "top_k": 1, "namespace": "n"}
 
 
@@ -81,7 +83,7 @@ async def test_every_fault_raises_the_sdk_s_own_exception(
     async with listening() as simulator:
         simulator.inject(Order(fault=fault, surface="vectors", count=10))
         with pytest.raises(error):
-            await _query(kind, simulator, timeout=0.3 if error is PineconeTimeoutError else 5.0)
+            await _query(kind, simulator, timeout=SHORT_S if error is PineconeTimeoutError else 5.0)
 
     account = _account(simulator)
     assert account["total"]["calls"] == attempts
