@@ -53,7 +53,8 @@ def evaluated(data: Path, options: list[str]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="rushhour-retrieval-") as folder:
         written = Path(folder, "figures.json")
         command = [sys.executable, "-m", "rushhour.cli", "eval", str(data.resolve()), f"--json={written}", *options]
-        done = subprocess.run(command, cwd=folder, env=without_settings(), stdout=subprocess.DEVNULL, check=False)  # noqa: S603
+        quiet = subprocess.DEVNULL
+        done = subprocess.run(command, cwd=folder, env=without_settings(), stdout=quiet, check=False)  # noqa: S603  # ours
         if done.returncode:
             sys.exit(done.returncode)
         found: dict[str, Any] = json.loads(written.read_text("utf-8"))

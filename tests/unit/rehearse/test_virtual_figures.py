@@ -18,6 +18,7 @@ from rushhour.rehearse.scenario import Tenant, change
 from rushhour.rehearse.scenario_file import find_scenario
 from rushhour.rehearse.virtual.systems import settings_of_pipeline
 from rushhour.rehearse.virtual.usage import begun, limit_used
+from rushhour.settings import ChatSettings
 from rushhour.simulator import load_profile
 from rushhour.simulator.profile_files import shipped
 
@@ -47,6 +48,7 @@ def test_every_shipped_profile_becomes_settings(profile: str, tmp_path: Path, mo
                 environment.setenv(name, value)
             assert ours == settings.load()
 
+        assert ours.chat.concurrency == (stated.chat.latency.slots or ChatSettings().concurrency)
         assert ours.chat.rpm == (stated.chat.rpm if stated.chat.rpm < 1e12 else None)
         assert ours.chat.tpm == (stated.chat.tpm if stated.chat.tpm < 1e12 else None)
         assert ours.embed.tpm == (stated.embeddings.tpm if stated.embeddings.tpm < 1e12 else None)

@@ -50,7 +50,10 @@ class _Handle(msgspec.Struct):
 
 
 class _Timer(msgspec.Struct, order=True):
-    """`asyncio.TimerHandle` likewise; the earlier one is less, and of one time the one that was set first."""
+    """`asyncio.TimerHandle` likewise; the earlier one is less, and of one time the one that was set first.
+
+    No kind of `_Handle`, whose fields would come first: a struct is compared field by field.
+    """
 
     due: float
     number: int

@@ -217,3 +217,4 @@ def _seldom_collecting() -> Iterator[None]:
     finally:
         gc.set_threshold(*before)
         gc.unfreeze()
+        gc.unfreeze()
