@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+import msgspec
+
 Q = TypeVar("Q")
 R = TypeVar("R")
 
@@ -38,8 +40,7 @@ def ignore(_event: Event) -> None:
     """Drop an event; the sink of a call nobody watches."""
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """What travels with a request through every hop: for whom, until when, how urgent, and who is told.
 
     `deadline` is in seconds of the event loop's clock; `hop` is the name of the hop the call is in. It goes in `again`

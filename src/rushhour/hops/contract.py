@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,8 +23,7 @@ Vector: TypeAlias = NDArray[np.float32]
 Scalar: TypeAlias = str | int | float | bool
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True):
     """What one provider call consumed, as the provider counts it: tokens, or a reranker's searches."""
 
     input_tokens: int = 0
@@ -87,16 +87,14 @@ class Rerank(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """One turn of a conversation."""
 
     role: Literal["system", "user", "assistant"]
     content: str
 
 
-@dataclass(frozen=True, slots=True)
-class Passage:
+class Passage(msgspec.Struct, frozen=True):
     """A numbered piece of context: what `[n]` cites.
 
     `text` is what stands at the characters `start` to `end` of its document, so its character i is the document's
@@ -119,8 +117,7 @@ class Passage:
     bm25: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ChatRequest:
+class ChatRequest(msgspec.Struct, frozen=True):
     """A prompt for a chat model; `question` and `passages` say the same to generators that are not a model.
 
     `weak` says that the passages may well not contain the answer.
@@ -134,8 +131,7 @@ class ChatRequest:
     weak: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ChatDelta:
+class ChatDelta(msgspec.Struct, frozen=True):
     """A piece of an answer; the last one carries the finish reason, and the usage where the provider says it."""
 
     text: str = ""

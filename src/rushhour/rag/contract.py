@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
+
+import msgspec
 
 from rushhour.flow.call import Call
 from rushhour.flow.stream import Stream
@@ -31,8 +33,7 @@ class Question:
     filters: Filter | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Characters of a text, from `start` up to `end`."""
 
     start: int
@@ -44,8 +45,7 @@ class Place:
         return self.end - self.start
 
 
-@dataclass(frozen=True, slots=True)
-class Citation:
+class Citation(msgspec.Struct, frozen=True):
     """One checked `[n]` of an answer: `start` and `end` are its character offsets in the text.
 
     `support` is where in the passage's text the sentence stands that supports what is said before the `[n]`; None is
@@ -70,22 +70,19 @@ class Citation:
         return Place(self.passage.start + support.start, self.passage.start + support.end)
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
+class Sources(msgspec.Struct, frozen=True):
     """The passages the answer may cite; the first piece of every answer."""
 
     passages: tuple[Passage, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(msgspec.Struct, frozen=True):
     """More text of the answer."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Grounding:
+class Grounding(msgspec.Struct, frozen=True):
     """How an answer stands on its passages, as far as that is known without somebody's judgement.
 
     `confidence` is how likely the passages are to hold the answer, None where nobody judged. `not_found` says that
@@ -98,8 +95,7 @@ class Grounding:
     invalid: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """The whole answer; the last piece of every stream that did not fail.
 
     `model` is the one that answered. `usage` is what was charged for it: nothing where it was reused. `receipt` is a
@@ -112,7 +108,7 @@ class Answer:
     finish_reason: str
     model: str
     usage: Usage
-    receipt: Mapping[str, Any] = field(default_factory=dict)
+    receipt: Mapping[str, Any] = msgspec.field(default_factory=dict)
     grounding: Grounding = Grounding()
 
 

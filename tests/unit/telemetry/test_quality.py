@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from rushhour.hops.contract import Passage, Usage
 from rushhour.rag.contract import Answer, Citation, Grounding

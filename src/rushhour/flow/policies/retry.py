@@ -12,8 +12,10 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+
+from msgspec import structs
 
 from rushhour.errors import CircuitOpen, RetryBudgetSpent, RushhourError, Throttled
 from rushhour.flow.call import Call, Event, Hop
@@ -82,7 +84,7 @@ class Retry:
                 self._spend(cause, call)
                 call.emit(Retried(call.hop, attempt, wait, cause))
                 if not isinstance(cause, CircuitOpen):  # whoever met an open circuit has asked nobody yet
-                    call = replace(call, again=True)
+                    call = structs.replace(call, again=True)
             else:
                 self._refill(attempt)
                 return reply

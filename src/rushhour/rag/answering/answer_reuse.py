@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from msgspec import structs
+
 from rushhour.errors import DeadlineExceeded, Refusal
 from rushhour.flow.call import Call, Event
 from rushhour.flow.policies.pace import Queued
@@ -110,7 +112,7 @@ class _Flight:
             if not isinstance(piece, Answer):
                 return piece
             receipt = _free(self._how, waited, piece.receipt.get("degraded", ()))
-            return replace(piece, usage=Usage(), receipt=receipt.as_json())
+            return structs.replace(piece, usage=Usage(), receipt=receipt.as_json())
 
         try:
             stream = await self._broadcast.join(call.deadline, retold)

@@ -19,7 +19,8 @@ from rushhour.rag.contract import Citation
 _MARKER = re.compile(r"\[(\d{1,3}(?:\s?,\s?\d{1,3})*)\]")
 _UNFINISHED = re.compile(r"\s?\[[\d\s,]{0,40}$")
 _LONGEST = 42
-_GROUP_BEFORE = re.compile(r"(?:\s?\[\d{1,3}\])*\s*$")
+_LONGEST_MARKER = len("[999]")
+_LAST_MARKER = re.compile(r"\[\d{1,3}\]$")
 _MARKER_OR_PARAGRAPH = re.compile(r"\[\d{1,3}\]|\n\s*\n")
 _ENOUGH_WORDS = 3
 _STATEMENT = 1000
@@ -127,11 +128,18 @@ def _statement(text: str, marked: _Marked) -> str:
 
     Where next to nothing stands before the marker, as in "According to [1], …", it is what follows.
     """
-    before = _GROUP_BEFORE.sub("", text[max(0, marked.start - _STATEMENT) : marked.start])
-    said = _MARKER_OR_PARAGRAPH.split(before)[-1]
+    said = _MARKER_OR_PARAGRAPH.split(_before_group(text[max(0, marked.start - _STATEMENT) : marked.start]))[-1]
     said = said[max((0, *ends(said))) :]
     if len(said.split()) >= _ENOUGH_WORDS:
         return said
     after = text[marked.end : marked.end + _STATEMENT]
     after = after[: min((len(after), *ends(after)))]
     return f"{said} {_MARKER_OR_PARAGRAPH.split(after)[0]}"
+
+
+def _before_group(text: str) -> str:
+    """Return what stands before the markers at the end of a text."""
+    text = text.rstrip()
+    while text.endswith("]") and (marker := _LAST_MARKER.search(text, max(0, len(text) - _LONGEST_MARKER))):
+        text = text[: marker.start()].rstrip()
+    return text

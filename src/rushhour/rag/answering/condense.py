@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from msgspec import structs
+
 from rushhour.errors import RushhourError, TruncatedStream, WouldMissDeadline
 from rushhour.flow.call import Call, Event, Hop
 from rushhour.flow.policies.fallback import Degraded
@@ -84,7 +86,7 @@ class Condenser:
     async def _asked(self, chat: Hop[ChatRequest, Stream[ChatDelta]], question: Question, call: Call) -> str:
         now = asyncio.get_running_loop().time()
         patience = min(self._settings.share * (call.deadline - now), self._settings.patience_s)
-        within = replace(call, deadline=now + patience, emit=_Account(call))
+        within = structs.replace(call, deadline=now + patience, emit=_Account(call))
         text: list[str] = []
         finish_reason = None
         async with await chat(self._request(question), within) as reply:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from rushhour.flow.call import Call
@@ -50,8 +50,5 @@ class Finder:
         """Find passages; raises what the retriever does."""
         searched = await self._condense(question, call, hurried=hurried)
         passages = await self._retrieve(question.collection, searched, call, question.top_k, question.filters)
-        found = Found(question, searched, tuple(passages))
-        if self._judge is None or not passages:
-            return found
-        confidence, weak = self._judge(searched, passages)
-        return replace(found, confidence=confidence, weak=weak)
+        judged = self._judge(searched, passages) if self._judge and passages else (None, False)
+        return Found(question, searched, tuple(passages), *judged)

@@ -11,7 +11,9 @@ import asyncio
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec import structs
 
 from rushhour.errors import WouldMissDeadline
 from rushhour.flow.admission import Admission
@@ -118,4 +120,4 @@ class Pressure:
 
     def _shorter(self, asked: ChatRequest) -> ChatRequest:
         fewer = max(math.ceil(asked.max_tokens * self._settings.kept), self._settings.fewest_tokens)
-        return replace(asked, max_tokens=min(fewer, asked.max_tokens))
+        return structs.replace(asked, max_tokens=min(fewer, asked.max_tokens))

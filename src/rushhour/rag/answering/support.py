@@ -21,8 +21,12 @@ _ADDS: Final = 0.25
 """Share of the statement's words that the next sentence must add to be part of the place."""
 
 
+@lru_cache(maxsize=1024)
 def support(statement: str, text: str) -> Place:
-    """Return the sentence of a text that supports a statement, or two neighbours where both are needed."""
+    """Return the sentence of a text that supports a statement, or two neighbours where both are needed.
+
+    Kept, for in a rush many are told the same.
+    """
     wanted = telling(statement)
     known = _sentences(text)
     shared = [wanted & words_of for _, words_of in known]

@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from secrets import token_hex
+
+from msgspec import structs
 
 from rushhour.catalog.contract import File
 from rushhour.errors import InvalidRequest
@@ -175,4 +177,4 @@ def _listened(call: Call, receipt: Receipt) -> Call:
         receipt.record(event)
         call.emit(event)
 
-    return replace(call, lane=Lane.BACKGROUND, emit=note)
+    return structs.replace(call, lane=Lane.BACKGROUND, emit=note)

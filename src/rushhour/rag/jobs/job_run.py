@@ -44,7 +44,7 @@ async def run_job(
             summary = await ingester.ingest(
                 job.collection,
                 listing.sources,
-                replace(call, emit=note),
+                call.telling(note),
                 on_progress,
                 roots=listing.roots,
                 journal=journal,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
+
+from msgspec import structs
 
 from rushhour.catalog.contract import Chunk
 from rushhour.errors import InvalidRequest, Rejected, RushhourError, TooLarge
@@ -53,7 +55,7 @@ async def reindex(backend: Backend, collection: str, call: Call, on_reindexed: O
                 f"{backend.embedder!r}. Choose the former (RUSHHOUR_EMBED__…), or ingest into a new collection.",
                 param="collection",
             )
-        work = _Work(backend, collection, replace(call, lane=Lane.BACKGROUND), known.chunks, on_reindexed)
+        work = _Work(backend, collection, structs.replace(call, lane=Lane.BACKGROUND), known.chunks, on_reindexed)
         await backend.catalog.rebuild_lexical(collection)
         await work.write_all()
         return Reindexed(work.written, work.written - work.bought, work.bought, await work.clear())

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
+
+from msgspec import structs
 
 from rushhour.catalog.contract import Chunk
 from rushhour.errors import (
@@ -102,7 +104,7 @@ class Reranker:
         self._check_time(begun + self._wait(request, call) + self._takes.value, latest, patience)
         waited = _Waited(call)
         try:
-            scores = await self._rerank(request, replace(call, deadline=latest, emit=waited))
+            scores = await self._rerank(request, structs.replace(call, deadline=latest, emit=waited))
         except DeadlineExceeded as cause:
             self._takes.add(max(clock() - begun - waited.seconds, self._takes.value))  # it takes that long at least
             if latest < patience:

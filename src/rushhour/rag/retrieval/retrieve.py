@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Hashable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
+
+from msgspec import structs
 
 from rushhour.catalog.contract import Chunk, Searchable
 from rushhour.errors import DeadlineExceeded, SettingsError, WouldMissDeadline
@@ -222,4 +224,4 @@ class _Noting:
     def scored(self, passage: Passage) -> Passage:
         """Return the passage with its own scores on each side."""
         hit = passage.chunk_id
-        return replace(passage, cosine=self.searched.cosines.get(hit), bm25=self.searched.bm25.get(hit))
+        return structs.replace(passage, cosine=self.searched.cosines.get(hit), bm25=self.searched.bm25.get(hit))

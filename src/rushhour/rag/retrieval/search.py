@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import structs
 
 from rushhour.catalog.contract import Searchable
 from rushhour.errors import DeadlineExceeded, Refusal, RushhourError
@@ -126,4 +128,4 @@ class Search:
         if math.isinf(call.deadline):
             return call
         now = asyncio.get_running_loop().time()
-        return replace(call, deadline=now + self._share * (call.deadline - now))
+        return structs.replace(call, deadline=now + self._share * (call.deadline - now))
