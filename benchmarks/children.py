@@ -24,6 +24,7 @@ class Child:
 
     def __init__(self, name: str, process: asyncio.subprocess.Process) -> None:
         self.name = name
+        self.pid = process.pid
         self._process = process
 
     async def said(self, timeout_s: float) -> dict[str, Any]:

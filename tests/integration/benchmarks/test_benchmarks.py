@@ -20,7 +20,10 @@ SMALL = {
     "comparison": ["--calls=30"],
     "replicas": ["--seconds=8", "--shared-only"],
     "exact_scan": ["--vectors", "1000", "10000"],
+    "simulator": ["--requests=200"],
 }
+CLOCKED = ("overhead", "simulator")
+"""Whatever these promise is a matter of the machine's speed."""
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -32,7 +35,7 @@ async def test_a_benchmark_runs_and_its_invariants_hold(benchmark_run: Any, name
     assert all(rows for rows in found["tables"].values())
     promises = [promise for promise in found["promises"] if not promise["clock"]]
     assert [promise for promise in promises if not promise["kept"]] == []
-    assert len(promises) > 0 or name == "overhead"
+    assert len(promises) > 0 or name in CLOCKED
 
 
 async def test_a_seed_decides_everything(benchmark_run: Any) -> None:
