@@ -25,6 +25,8 @@ def every(connection: sqlite3.Connection) -> list[Collection]:
 
 
 def _find(connection: sqlite3.Connection, name: str) -> Collection | None:
+    if not _NAME.fullmatch(name):  # nothing has a name that nothing can have, and some of those cannot be asked for
+        return None
     row = connection.execute(
         f"SELECT {_COLLECTION_COLUMNS} FROM collections WHERE name = ?",  # noqa: S608  # constants
         (name,),
@@ -49,10 +51,11 @@ def one(connection: sqlite3.Connection, name: str) -> Collection:
 
 def key_of(connection: sqlite3.Connection, name: str) -> int:
     """Return the key of one; raises UnknownCollection."""
-    row = connection.execute("SELECT key FROM collections WHERE name = ?", (name,)).fetchone()
-    if row is None:
-        raise unknown(connection, name)
-    return int(row[0])
+    if _NAME.fullmatch(name):
+        row = connection.execute("SELECT key FROM collections WHERE name = ?", (name,)).fetchone()
+        if row is not None:
+            return int(row[0])
+    raise unknown(connection, name)
 
 
 def check(connection: sqlite3.Connection, name: str, embedder: str) -> Collection | None:

@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
+from rushhour.errors import InvalidRequest
 from rushhour.flow.call import Call
 from rushhour.flow.stream import Stream
 from rushhour.hops.contract import Message, Passage, Usage
@@ -20,6 +21,8 @@ class Question:
 
     None means: as the settings say. A `fresh` answer is made for this question alone: it is neither taken from a cache
     nor kept, nor shared with whoever asks the same. Only what passes the `filters` is searched.
+
+    Raises InvalidRequest for text that is no Unicode: half a character, or bytes that a shell could not read.
     """
 
     collection: str
@@ -31,6 +34,14 @@ class Question:
     top_k: int | None = None
     fresh: bool = False
     filters: Filter | None = None
+
+    def __post_init__(self) -> None:
+        for text in (self.text, self.instructions, *(turn.content for turn in self.history)):
+            try:
+                text.encode()
+            except UnicodeEncodeError as cause:
+                bad = f"{text[cause.start]!r}, character {cause.start + 1} of the {len(text)} sent, is no Unicode"
+                raise InvalidRequest(f"{bad}; send the text as UTF-8.", param="messages") from None
 
 
 class Place(msgspec.Struct, frozen=True):

@@ -71,6 +71,14 @@ async def test_good_names_are_taken(catalog: Catalog, name: str) -> None:
     assert (await catalog.ensure_collection(name, "model")).name == name
 
 
+@pytest.mark.parametrize("name", ["bad\udcff", "", "With space"])
+async def test_a_name_that_nothing_can_have_is_unknown(catalog: Catalog, name: str) -> None:
+    """Even one that cannot be asked for: a shell hands over bytes that are no text."""
+    for asking in (catalog.collection(name), catalog.files(name)):
+        with pytest.raises(UnknownCollection):
+            await asking
+
+
 async def test_unknown_collections_are_named_with_those_that_exist(catalog: Catalog) -> None:
     """Every question to an unknown collection raises, and helps."""
     await catalog.ensure_collection("known", "model")

@@ -143,6 +143,7 @@ def overrides_for(traffic: Traffic, provider: Provider, size: Size) -> tuple[str
         "chat.charge": "max",
         "chat.rpm": limits["rpm"],
         "chat.tpm": limits["tpm"],
+        "chat.burst_s": chat.burst_s,
         "chat.context_tokens": 1_000_000,
         "chat.tokens_per_s": [slow, fast],
         "chat.latency": _latency(chat.latency, size),

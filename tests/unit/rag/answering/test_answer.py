@@ -23,7 +23,7 @@ from rushhour.flow.call import Call, Hop, stack
 from rushhour.flow.policies.deadline import Deadline
 from rushhour.flow.policies.reuse import LruCache
 from rushhour.flow.stream import Stream
-from rushhour.hops.contract import ChatDelta, Match, Usage
+from rushhour.hops.contract import ChatDelta, Match, Message, Usage
 from rushhour.rag.answering.answer import NOTHING_FOUND, Answerer
 from rushhour.rag.contract import Answer, Delta, Piece, Question, Sources
 from rushhour.rag.retrieval.retrieve import Retriever, RetrieveSettings
@@ -276,3 +276,17 @@ async def test_what_was_found_without_the_embedder_is_not_kept() -> None:
     assert lesser.receipt["degraded"] == ["lexical_only"]
     assert better.receipt["degraded"] == []
     assert len(better.passages) == 3
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"text": "what\udcff?"},
+        {"text": "what?", "instructions": "be\ud800"},
+        {"text": "what?", "history": (Message("user", "\udfff"),)},
+    ],
+)
+def test_half_a_character_is_refused(said: dict[str, Any]) -> None:
+    """A shell that could not read its bytes hands them over so; nothing behind could write them down."""
+    with pytest.raises(InvalidRequest, match="is no Unicode; send the text as UTF-8"):
+        Question("manual", **said)

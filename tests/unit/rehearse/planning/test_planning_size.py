@@ -75,3 +75,14 @@ def test_a_part_of_no_limit_is_none_either() -> None:
 
     for key in ("chat.rpm", "chat.tpm", "embeddings.rpm", "embeddings.tpm"):
         assert f"{key}=1000000000000" in told
+
+
+def test_what_a_model_may_save_up_is_played() -> None:
+    """A model's own burst counts, as its own requests and tokens do."""
+    own = 'chat.models={"sudden"={"rpm"=600,"burst_s"=2}}'
+    provider = find_provider("monday", "sudden", overrides=(own,))
+
+    told = load_profile("monday", overrides_for(Traffic(100, 5.0), provider, Size(100, 5.0, 1.0)))
+
+    assert told.chat.burst_s == 2
+    assert told.chat.rpm == 600
