@@ -94,7 +94,7 @@ class Message(msgspec.Struct, frozen=True):
     content: str
 
 
-class Passage(msgspec.Struct, frozen=True):
+class Passage(msgspec.Struct, frozen=True, cache_hash=True):
     """A numbered piece of context: what `[n]` cites.
 
     `text` is what stands at the characters `start` to `end` of its document, so its character i is the document's

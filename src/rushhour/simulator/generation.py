@@ -111,8 +111,12 @@ class LanguageModel:
         said = self._say(asked, prompt_tokens, cached, rate)
         visit.entry.tokens_in, visit.entry.tokens_out = prompt_tokens, len(said.pieces)
         visit.entry.cost_usd = self._cost(asked.model, said)
-        await asyncio.sleep(self._profile.latency.seconds(visit.draw) * visit.slowdown)
+        await asyncio.sleep(self._thinks_s(visit, said))
         return said
+
+    def _thinks_s(self, visit: Visit, said: Said) -> float:  # noqa: ARG002  # a model may depend on what it says
+        """Seconds until it begins to speak."""
+        return self._profile.latency.seconds(visit.draw) * visit.slowdown
 
     def _cached(self, customer: Customer, asked: Asked, characters: int) -> int:
         """Return how many of the prompt's tokens the provider remembers."""

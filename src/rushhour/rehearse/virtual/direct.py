@@ -47,7 +47,7 @@ class DirectChat:
             with self._patience.until(self._loop.time() + self._timeout_s):
                 sent = await self._transport.exchange(asked)
                 if isinstance(sent, DirectReply) and sent.said is not None and sent.words is not None:
-                    return await self._begin(asked, sent, sent.said, sent.words, call)
+                    return self._begin(asked, sent, sent.said, sent.words, call)
         except TimeoutError as cause:
             raise AttemptTimeout(f"No first token of {self.model} came within {self._timeout_s:g} s.") from cause
         handed = _Handed(self._transport, asked.connection, sent)
@@ -61,17 +61,12 @@ class DirectChat:
         """Seconds for which the real adapter would gather tokens now."""
         return min(max(GATHER_S * self._open, LEAST_GATHER_S), MOST_GATHER_S)
 
-    async def _begin(
+    def _begin(
         self, asked: DirectRequest, sent: DirectReply, said: Said, words: Words, call: Call
     ) -> Stream[ChatDelta]:
         if asked.limits is not None:
             call.emit(LimitsSeen(call.hop, asked.limits))
         deltas = _Deltas(self, asked.connection, sent, said, words, call, self._loop)
-        try:
-            await asyncio.sleep(said.chunk / said.rate)
-        except BaseException:
-            await deltas.aclose()
-            raise
         self._open += 1
         stream = Stream(deltas, deltas.aclose)
         stream.on_close(self._closed)
@@ -102,8 +97,8 @@ class _Deltas(AsyncIterator[ChatDelta]):
         self._words = words
         self._call = call
         self._told = 0
-        self._whole_at = loop.time() + len(said.pieces) / said.rate
-        self._ending: asyncio.Handle | None = loop.call_at(self._whole_at, self._end, True)
+        self._whole_at = loop.time() + max(len(said.pieces) - said.chunk, 0) / said.rate
+        self._ended = False
 
     async def __anext__(self) -> ChatDelta:
         self._told += 1
@@ -111,6 +106,7 @@ class _Deltas(AsyncIterator[ChatDelta]):
             return ChatDelta(self._words.first)
         if self._told == 2:
             await self._last_read()
+            self._end(delivered=True)
             said = self._said
             usage = Usage(said.prompt_tokens, said.cached_tokens, len(said.pieces))
             self._call.emit(Used(self._call.hop, self._chat.model, usage))
@@ -118,10 +114,8 @@ class _Deltas(AsyncIterator[ChatDelta]):
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        """Let go; an answer that is not whole is aborted."""
-        if self._ending is not None:
-            self._ending.cancel()
-            self._end(False)
+        """Let go; an answer that is not whole by now is aborted."""
+        self._end(delivered=self._clock() >= self._whole_at)
 
     async def _last_read(self) -> None:
         """Wait until the read that finds the end: the reader looks once in each gathering time."""
@@ -129,10 +123,12 @@ class _Deltas(AsyncIterator[ChatDelta]):
         reads = max(math.ceil((self._whole_at - now) / pause), 1)
         await asyncio.sleep(reads * pause)
 
-    def _end(self, delivered: bool) -> None:
-        self._ending = None  # who holds a timer that holds him is left to the garbage collector
-        self._sent.close(delivered=delivered, sent=self._words.size)
-        self._chat.over(self._connection, reusable=delivered)
+    def _end(self, *, delivered: bool) -> None:
+        """Give back what the answer holds, once."""
+        if not self._ended:
+            self._ended = True
+            self._sent.close(delivered=delivered, sent=self._words.size)
+            self._chat.over(self._connection, reusable=delivered)
 
 
 class _Handed(SimulatedTransport):

@@ -90,6 +90,12 @@ class DirectModel(LanguageModel):
         """Return what was said to that."""
         return self._found[_key(asked)][1]
 
+    def _thinks_s(self, visit: Visit, said: Said) -> float:
+        """Seconds until a direct call has its first chunk, or a written one the head of its reply."""
+        seconds = super()._thinks_s(visit, said)
+        direct = isinstance(visit.request, DirectRequest) and not visit.entry.fault
+        return seconds + said.chunk / said.rate if direct else seconds
+
     def _say(self, asked: Asked, prompt_tokens: int, cached: int, rate: float) -> Said:
         found = self._found.get(_key(asked))
         if found is None:
