@@ -1,12 +1,14 @@
 """What cutting by structure is worth: how much of the answers, and how little else, fits the same budget of tokens.
 
 Each way to cut is given the same documents, embedder, retrieval and budget: the best chunks are read until the budget
-is used up, the last of them in part. Recall is the part of the answering spans that was read; precision is the part of
+is used up, the last of them in part. What two chunks share is read and paid for once, for passages are made so: chunks
+that follow each other become one. Recall is the part of the answering spans that was read; precision is the part of
 what was read that is in those spans; both in characters, as means over the questions. `dense` ranks by cosine alone,
 `fusion` as the product does, with BM25. `--data` is a folder of documents and questions.csv (see benchmarks/spans.py).
 
-A difference whose interval holds zero may be chance. The default size of our chunks was chosen among ten on Chroma's
-data, so on that data it looks a little better than it is.
+Where cuts at fixed distances begin is arbitrary, and which answers they part is luck: they are judged by the mean over
+several beginnings. A difference whose interval holds zero may be chance. The default size of our chunks was chosen
+among ten on Chroma's data, so on that data it looks a little better than it is.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import numpy as np
 
 from benchmarks.local_embeddings import LocalEmbeddings
 from benchmarks.report import Cell, Column, Report, arguments
-from benchmarks.spans import Difference, Found, Scores, Spans, difference, judged, load, score
+from benchmarks.spans import Asked, Difference, Found, Rows, Spans, difference, judged, load
 from benchmarks.splitters import INSTALL, Splitter, fixed, installed, langchain, llama_index, ours
 from rushhour import settings
 from rushhour.catalog.contract import Chunk, File
@@ -32,6 +34,9 @@ from rushhour.rag.tokens import CountTokens, counted_by
 
 OURS = "rushhour"
 FIXED = "every 1,200 characters"
+SIZE = 1200
+BEGINNINGS = range(200, SIZE + 1, 200)
+"""After how many characters the first of the fixed cuts is."""
 CANDIDATES = 50
 PROMISED = {"dense": "mean", "fusion": "high"}
 """For each ranking, which figure of the difference is not below zero: `high` says no more than that none is certain."""
@@ -57,22 +62,30 @@ def main() -> None:
     count = counted_by(LocalEmbed(threads=1).tokenizer())
     splitters = _splitters(Chunking(given.tokens, given.overlap, count, "bge"), report)
     embeddings = LocalEmbeddings()
-    found = {name: _rankings(spans, splitter, count, embeddings) for name, splitter in splitters.items()}
+    found = {
+        name: [_rankings(spans, splitter, count, embeddings) for splitter in alternatives]
+        for name, alternatives in splitters.items()
+    }
     embeddings.close()
     report.note(f"{len(spans.documents)} documents, {len(spans.questions)} questions; ours: {given.tokens} tokens.")
     for ranking in PROMISED:
-        _judge(report, spans, ranking, given.budgets, {name: one[ranking] for name, one in found.items()})
+        rows = {
+            name: {budget: _judged(spans.questions, [one[ranking] for one in some], budget) for budget in given.budgets}
+            for name, some in found.items()
+        }
+        _judge(report, ranking, rows)
     report.finish(given.json)
 
 
-def _splitters(chunking: Chunking, report: Report) -> dict[str, Splitter]:
-    found: dict[str, Splitter] = {OURS: ours(chunking), FIXED: fixed(1200)}
+def _splitters(chunking: Chunking, report: Report) -> dict[str, list[Splitter]]:
+    """Return the splitters that are judged together, by name."""
+    found = {OURS: [ours(chunking)], FIXED: [fixed(SIZE, first) for first in BEGINNINGS]}
     for name, package, make in (
         ("LangChain's default", "langchain_text_splitters", langchain),
         ("LlamaIndex's default", "llama_index", llama_index),
     ):
         if installed(package):
-            found[name] = make()
+            found[name] = [make()]
         else:
             report.note(INSTALL.format(package))
     return found
@@ -111,19 +124,19 @@ async def _lexical(chunks: Sequence[Chunk], questions: Sequence[str]) -> list[di
             await catalog.aclose()
 
 
-def _judge(
-    report: Report, spans: Spans, ranking: str, budgets: Sequence[int], found: Mapping[str, list[list[Found]]]
-) -> None:
-    scores = {
-        name: {budget: score(spans.questions, rankings, budget) for budget in budgets}
-        for name, rankings in found.items()
-    }
+def _judged(questions: Sequence[Asked], alternatives: Sequence[Sequence[Sequence[Found]]], budget: int) -> Rows:
+    """Return recall and precision of each question, as means over the alternatives."""
+    mean: Rows = np.mean([judged(questions, rankings, budget) for rankings in alternatives], axis=0)
+    return mean
+
+
+def _judge(report: Report, ranking: str, judgements: Mapping[str, Mapping[int, Rows]]) -> None:
     columns = [Column(ranking, "splitter")]
-    for budget in budgets:
+    for budget in judgements[OURS]:
         columns.append(Column(f"recall in {budget:,}", f"recall_{budget}", ".3f"))
         columns.append(Column("precision", f"precision_{budget}", ".2%"))
-    report.table(f"spans read, {ranking}", columns, [_row(name, scores[name], budgets) for name in scores])
-    less = _differences(spans, budgets, found)
+    report.table(f"spans read, {ranking}", columns, [_row(*one) for one in judgements.items()])
+    less = _differences(judgements[OURS], judgements[FIXED])
     rows = [(what, one.mean, one.low, one.high) for what, one in less.items()]
     report.table(f"ours less fixed size, {ranking}", DIFFERENCES, rows)
     figure = PROMISED[ranking]
@@ -132,19 +145,18 @@ def _judge(
         report.at_least(f"{what} tokens, {ranking}, ours less fixed size{end}", getattr(one, figure), 0.0, ".0f")
 
 
-def _differences(spans: Spans, budgets: Sequence[int], found: Mapping[str, list[list[Found]]]) -> dict[str, Difference]:
-    less: dict[str, Difference] = {}
-    for budget in budgets:
-        mine, theirs = (judged(spans.questions, found[name], budget) for name in (OURS, FIXED))
-        for place, what in enumerate(("recall", "precision")):
-            less[f"{what} in {budget:,}"] = difference(mine[:, place], theirs[:, place])
-    return less
+def _differences(mine: Mapping[int, Rows], theirs: Mapping[int, Rows]) -> dict[str, Difference]:
+    return {
+        f"{what} in {budget:,}": difference(mine[budget][:, place], theirs[budget][:, place])
+        for budget in mine
+        for place, what in enumerate(("recall", "precision"))
+    }
 
 
-def _row(name: str, scores: Mapping[int, Scores], budgets: Sequence[int]) -> list[Cell]:
+def _row(name: str, judgements: Mapping[int, Rows]) -> list[Cell]:
     row: list[Cell] = [name]
-    for budget in budgets:
-        row += [scores[budget].recall, scores[budget].precision]
+    for rows in judgements.values():
+        row += map(float, rows.mean(axis=0))
     return row
 
 

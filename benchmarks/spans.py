@@ -91,7 +91,7 @@ class Difference:
 
 
 def score(questions: Sequence[Asked], rankings: Sequence[Sequence[Found]], budget: int) -> Scores:
-    """Judge what a reader of the first `budget` tokens of each ranking has read; what is read twice counts twice."""
+    """Judge what a reader of the first `budget` tokens of each ranking has read; what is found twice is read once."""
     recall, precision = judged(questions, rankings, budget).mean(axis=0)
     return Scores(float(recall), float(precision))
 
@@ -110,24 +110,33 @@ def difference(ours: Rows, theirs: Rows, seed: int = 1) -> Difference:
     return Difference(float(each.mean()), float(low), float(high))
 
 
-def _read(ranking: Sequence[Found], budget: int) -> list[Found]:
-    """Take what fits; of what does not, the beginning."""
-    read = []
+def _read(ranking: Sequence[Found], budget: float) -> list[tuple[str, Span]]:
+    """Take what fits and was not taken before, by document; of what does not fit, the beginning."""
+    read: list[tuple[str, Span]] = []
     for found in ranking:
-        part = min(1.0, budget / found.tokens)
-        end = found.start + round(part * (found.end - found.start))
-        read.append(Found(found.document, found.start, end, found.tokens))
-        budget -= found.tokens
-        if budget <= 0:
-            break
+        each = found.tokens / (found.end - found.start)
+        for start, end in _new(found, read):
+            length = min(end - start, round(budget / each))
+            read.append((found.document, (start, start + length)))
+            budget -= (end - start) * each
+            if budget <= 0:
+                return read
     return read
 
 
-def _judge(asked: Asked, read: Sequence[Found]) -> tuple[float, float]:
+def _new(found: Found, read: Sequence[tuple[str, Span]]) -> list[Span]:
+    """Return what of a stretch was not read yet, in order."""
+    new = [(found.start, found.end)]
+    for document, (start, end) in read:
+        if document == found.document:
+            beside = [side for one in new for side in ((one[0], min(one[1], start)), (max(one[0], end), one[1]))]
+            new = [(begin, stop) for begin, stop in beside if begin < stop]
+    return new
+
+
+def _judge(asked: Asked, read: Sequence[tuple[str, Span]]) -> tuple[float, float]:
     wanted = {place for start, end in asked.spans for place in range(start, end)}
-    seen = set()
-    for found in read:
-        if found.document == asked.document:
-            seen |= wanted & set(range(found.start, found.end))
-    length = sum(found.end - found.start for found in read)
-    return len(seen) / len(wanted), len(seen) / length if length else 0.0
+    inside = [span for document, span in read if document == asked.document]
+    seen = sum(start <= place < end for place in wanted for start, end in inside)
+    length = sum(end - start for _, (start, end) in read)
+    return seen / len(wanted), seen / length if length else 0.0

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeAlias
 
 from rushhour.catalog.contract import Chunk
@@ -52,12 +53,13 @@ def ours(chunking: Chunking) -> Splitter:
     return split
 
 
-def fixed(size: int) -> Splitter:
-    """Cut every `size` characters, whatever stands there."""
+def fixed(size: int, first: int | None = None) -> Splitter:
+    """Cut every `size` characters, whatever stands there; the first cut is after `first` characters, else `size`."""
 
     def split(_name: str, text: str) -> Iterator[Cut]:
-        for start in range(0, len(text), size):
-            yield Cut(start, min(len(text), start + size), text[start : start + size])
+        ends = [*range(first or size, len(text), size), len(text)]
+        for start, end in pairwise((0, *ends)):
+            yield Cut(start, end, text[start:end])
 
     return split
 

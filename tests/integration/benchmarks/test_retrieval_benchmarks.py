@@ -62,19 +62,29 @@ def judging(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_what_is_read_is_judged_by_characters(judging: Any) -> None:
-    """Half of the span within the budget is half the recall; what is read twice counts twice."""
+    """Half of the span within the budget is half the recall; what is found twice is read and paid for once."""
     Found, score = judging.Found, judging.score  # noqa: N806  # a class
     asked = [judging.Asked("?", "a", ((100, 200),))]
 
     whole = score(asked, [[Found("a", 0, 400, 100), Found("b", 0, 400, 100)]], 200)
     half = score(asked, [[Found("a", 50, 250, 100)]], 50)
-    twice = score(asked, [[Found("a", 100, 200, 25), Found("a", 100, 200, 25)]], 50)
+    twice = score(asked, [[Found("a", 100, 180, 20), Found("a", 60, 220, 40), Found("a", 220, 300, 20)]], 45)
     nothing = score(asked, [[]], 50)
 
     assert (whole.recall, whole.precision) == (1.0, 0.125)
     assert (half.recall, half.precision) == (0.5, 0.5)
-    assert (twice.recall, twice.precision) == (1.0, 0.5)
+    assert (twice.recall, twice.precision) == (1.0, 100 / 180)
     assert (nothing.recall, nothing.precision) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(("first", "ends"), [(None, [10, 20, 25]), (4, [4, 14, 24, 25]), (10, [10, 20, 25])])
+def test_fixed_cuts_begin_where_they_are_told(judging: Any, first: int | None, ends: list[int]) -> None:
+    """Nothing is left out, before the first cut or after the last."""
+    text = "abcdefghijklmnopqrstuvwxy"
+    cuts = list(import_module("benchmarks.splitters").fixed(10, first)("a", text))
+
+    assert [cut.end for cut in cuts] == ends
+    assert "".join(cut.text for cut in cuts) == text
 
 
 def test_a_difference_knows_what_is_chance(judging: Any) -> None:

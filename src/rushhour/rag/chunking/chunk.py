@@ -17,7 +17,7 @@ from rushhour.rag.chunking.cut import Room, cut
 from rushhour.rag.parse import HEADING_SEPARATOR, Document, Section
 from rushhour.rag.tokens import CountTokens, about_four_characters
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Grows whenever the same document would be cut otherwise: then files are ingested anew."""
 
 _ASCII: Final = string.punctuation.replace("%", "") + " "

@@ -94,21 +94,32 @@ class _Cutter:
     def _prose(self, start: int, end: int, whole: Sequence[Span]) -> Iterator[Span]:
         """Yield spans of Markdown; where one would end within a block that is to stay whole, the splitter starts anew.
 
-        The block joins what is before it if both fit, else it begins the next span.
+        The block joins what is before it if both fit, else it begins the next span. So does it where a span would end
+        within a line: of what Markdown has there, an apostrophe or a link, the splitter thinks more than of a sentence.
         """
         ends = [block[1] for block in whole]
         while start < end:
             for _, stop in self._windows(start, end, self._markdown):
                 place = bisect_left(ends, stop)
-                if place == len(whole) or not whole[place][0] < stop < whole[place][1]:
+                if place < len(whole) and whole[place][0] < stop < whole[place][1]:
+                    block_start, block_end = whole[place]
+                    stop = block_end if block_start <= start or self._fits(start, block_end) else block_start
                     yield start, stop
                     start = stop
-                    continue
-                block_start, block_end = whole[place]
-                stop = block_end if block_start <= start or self._fits(start, block_end) else block_start
+                    break
+                if stop < end and "\n" not in self._text[stop - 1 : stop + 1]:
+                    spans = self._through_line(start, stop, end)
+                    yield from spans
+                    start = spans[-1][1]
+                    break
                 yield start, stop
                 start = stop
-                break
+
+    def _through_line(self, start: int, stop: int, end: int) -> list[Span]:
+        """Return spans as of plain text, as far as the line goes that `stop` is in; its rest may join what follows."""
+        line_end = self._text.find("\n", stop, end) + 1 or end
+        spans = list(self._windows(start, line_end, self._lines))
+        return spans[:-1] if len(spans) > 1 and line_end < end else spans
 
     def _windows(self, start: int, end: int, splitter: Splitter) -> Iterator[Span]:
         """Yield spans as the splitter cuts the whole, though it sees only a window at a time."""
