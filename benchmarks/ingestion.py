@@ -43,7 +43,7 @@ from rushhour.rag.ingestion.ingest_report import Summary
 
 COLLECTION = "benchmark"
 SPEED = 0.9
-GROWTH = 1.5
+GROWTH = 1.1
 PATIENCE_S = 1800.0
 
 TIMES = (

@@ -7,7 +7,7 @@ visible chunk owns are *garbage*: they are noted before they can come to be, unt
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -75,6 +75,14 @@ class LexicalMatch:
     score: float
 
 
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Names that were listed, beside what is visible: places of names that came before, and files that are missing."""
+
+    repeated: frozenset[int]
+    missing: tuple[File, ...]
+
+
 class Collections(Protocol):
     """Which collections there are."""
 
@@ -134,6 +142,13 @@ class Catalog(Searchable, JobRecords, Protocol):
 
     async def files(self, collection: str) -> list[File]:
         """List the visible files by name."""
+        ...
+
+    async def compare(self, collection: str, names: Iterable[str], roots: Set[str]) -> Compared:
+        """Say which of these names came before, and which visible files of these roots are not among them, by name.
+
+        The names are gone through in a thread, and not kept in memory.
+        """
         ...
 
     async def chunk_ids(self, collection: str, file: str) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -112,8 +112,15 @@ class JobRecords(Protocol):
         """Write the present state of some of a job's files; a name that is known is overwritten."""
         ...
 
-    async def list_job_files(self, ident: str, names: Sequence[str]) -> None:
-        """Set which files a job has: new names wait, known ones stay as they are, all others are forgotten."""
+    async def list_job_files(self, ident: str, names: Iterable[str]) -> None:
+        """Set which files a job has: new names wait, known ones stay as they are, all others are forgotten.
+
+        The names are gone through in a thread, and not kept in memory.
+        """
+        ...
+
+    async def job_file(self, ident: str, name: str) -> JobFile | None:
+        """Return one of a job's files; None for an unknown id or name."""
         ...
 
     async def job_files(self, ident: str, *states: FileState) -> list[JobFile]:

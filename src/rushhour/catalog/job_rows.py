@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple
 from typing import Any, Final
 
 from rushhour.catalog.job_contract import FileState, Job, JobFile, JobState
+from rushhour.catalog.listed import listed
 from rushhour.errors import InvalidRequest
 
 KEPT_JOBS: Final = 100
@@ -79,19 +80,24 @@ def note_files(connection: sqlite3.Connection, ident: str, files: Sequence[JobFi
     _count(connection, key)
 
 
-def list_files(connection: sqlite3.Connection, ident: str, names: Sequence[str]) -> None:
+def list_files(connection: sqlite3.Connection, ident: str, names: Iterable[str]) -> None:
     """Add what is new, forget what is no longer listed."""
     key = _key(connection, ident)
-    known = {row[0] for row in connection.execute("SELECT name FROM job_files WHERE job = ?", (key,))}
-    listed = dict.fromkeys(names)
-    connection.executemany(
-        "DELETE FROM job_files WHERE job = ? AND name = ?", ((key, name) for name in known if name not in listed)
-    )
-    connection.executemany(
-        "INSERT INTO job_files (job, name, state) VALUES (?, ?, ?)",
-        ((key, name, FileState.WAITING) for name in listed if name not in known),
-    )
+    with listed(connection, names):
+        connection.execute("DELETE FROM job_files WHERE job = ? AND name NOT IN (SELECT name FROM listed)", (key,))
+        connection.execute(
+            "INSERT OR IGNORE INTO job_files (job, name, state) SELECT ?, name, ? FROM listed", (key, FileState.WAITING)
+        )
     _count(connection, key)
+
+
+def file(connection: sqlite3.Connection, ident: str, name: str) -> JobFile | None:
+    """Return one of a job's files, if it has it."""
+    row = connection.execute(
+        f"SELECT {_FILE} FROM job_files WHERE job = (SELECT key FROM jobs WHERE id = ?) AND name = ?",  # noqa: S608  # constants
+        (ident, name),
+    ).fetchone()
+    return _job_file(row) if row else None
 
 
 def files(connection: sqlite3.Connection, ident: str, states: Sequence[FileState]) -> list[JobFile]:
@@ -102,7 +108,7 @@ def files(connection: sqlite3.Connection, ident: str, states: Sequence[FileState
         f"AND state IN ({', '.join('?' * len(wanted))}) ORDER BY name",
         (ident, *wanted),
     )
-    return [JobFile(row[0], FileState(row[1]), *row[2:]) for row in rows]
+    return [_job_file(row) for row in rows]
 
 
 def drop(connection: sqlite3.Connection, ident: str) -> None:
@@ -114,6 +120,11 @@ def drop(connection: sqlite3.Connection, ident: str) -> None:
 def _job(row: tuple[Any, ...]) -> Job:
     ident, collection, asked, state, *more = row
     return Job(ident, collection, asked, JobState(state), *more)
+
+
+def _job_file(row: tuple[Any, ...]) -> JobFile:
+    name, state, *more = row
+    return JobFile(name, FileState(state), *more)
 
 
 def _key(connection: sqlite3.Connection, ident: str) -> int:

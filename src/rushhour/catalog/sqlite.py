@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from rushhour.catalog import collection_rows, garbage, index_rows, lexical, places, publication
+from rushhour.catalog import collection_rows, garbage, index_rows, lexical, listed, places, publication
 from rushhour.catalog.collection_rows import key_of, unknown
-from rushhour.catalog.contract import Chunk, Collection, File, LexicalMatch
+from rushhour.catalog.contract import Chunk, Collection, Compared, File, LexicalMatch
 from rushhour.catalog.publication import CHUNK_COLUMNS, FILE_COLUMNS
 from rushhour.catalog.schema import SCHEMA
 from rushhour.catalog.sqlite_jobs import SqliteJobs
@@ -65,6 +65,10 @@ class SqliteCatalog(SqliteJobs):
     async def files(self, collection: str) -> list[File]:
         """List the visible files by name; raises UnknownCollection."""
         return await self._file.read(_files, collection)
+
+    async def compare(self, collection: str, names: Iterable[str], roots: Set[str]) -> Compared:
+        """Say which of these names came before, and which visible files of these roots are not among them, by name."""
+        return await self._file.write(_compare, collection, names, roots)
 
     async def chunk_ids(self, collection: str, file: str) -> set[str]:
         """Ids of a file's visible chunks, none for an unknown file; raises UnknownCollection."""
@@ -146,6 +150,10 @@ def _files(connection: sqlite3.Connection, collection: str) -> list[File]:
         (key_of(connection, collection),),
     )
     return [File(*row) for row in rows]
+
+
+def _compare(connection: sqlite3.Connection, collection: str, names: Iterable[str], roots: Set[str]) -> Compared:
+    return listed.compare(connection, key_of(connection, collection), names, roots)
 
 
 def _chunk_ids(connection: sqlite3.Connection, collection: str, file: str) -> set[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rushhour.catalog import job_rows
 from rushhour.catalog.job_contract import FileState, Job, JobFile, JobState
@@ -40,9 +40,13 @@ class SqliteJobs:
         """Write the present state of some of a job's files; a name that is known is overwritten."""
         await self._file.write(job_rows.note_files, ident, files)
 
-    async def list_job_files(self, ident: str, names: Sequence[str]) -> None:
+    async def list_job_files(self, ident: str, names: Iterable[str]) -> None:
         """Set which files a job has: new names wait, known ones stay as they are, all others are forgotten."""
         await self._file.write(job_rows.list_files, ident, names)
+
+    async def job_file(self, ident: str, name: str) -> JobFile | None:
+        """Return one of a job's files; None for an unknown id or name."""
+        return await self._file.read(job_rows.file, ident, name)
 
     async def job_files(self, ident: str, *states: FileState) -> list[JobFile]:
         """List a job's files by name, all or those in some states; none for an unknown id."""

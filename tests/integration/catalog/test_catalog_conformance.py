@@ -1,6 +1,7 @@
 """What every catalog promises, whatever it is made of."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -88,6 +89,7 @@ async def test_unknown_collections_are_named_with_those_that_exist(catalog: Cata
         catalog.drop_collection("nope"),
         catalog.file("nope", "a.txt"),
         catalog.files("nope"),
+        catalog.compare("nope", ["a.txt"], frozenset()),
         catalog.chunk_ids("nope", "a.txt"),
         catalog.publish("nope", file(), []),
         catalog.remove("nope", "a.txt"),
@@ -168,6 +170,37 @@ async def test_removing_a_file_returns_its_chunks(catalog: Catalog) -> None:
     assert (collection.version, collection.files, collection.chunks) == (2, 0, 0)
     assert await catalog.file("docs", "a.txt") is None
     assert await catalog.lexical("docs", "walrus", 5) == []
+
+
+async def test_what_was_listed_is_compared_with_what_is_visible(catalog: Catalog) -> None:
+    """Missing is what is visible of these roots and has none of the names; repeated is a name that came before."""
+    await catalog.ensure_collection("docs", "model")
+    await catalog.ensure_collection("zoo", "model")
+    for name, root in (("a", "x"), ("b", "x"), ("c", "y"), ("d", "z"), ("e", "")):
+        await catalog.publish("docs", replace(file(name), root=root), [])
+    await catalog.publish("zoo", replace(file("f"), root="x"), [])
+
+    compared = await catalog.compare("docs", iter(["b", "new", "b", "new"]), frozenset("xy"))
+
+    assert compared.repeated == {2, 3}
+    assert [one.name for one in compared.missing] == ["a", "c"]
+    assert compared.missing[0] == await catalog.file("docs", "a")
+    nothing = await catalog.compare("docs", ["a"], frozenset())
+    assert (nothing.repeated, nothing.missing) == (frozenset(), ())
+
+
+async def test_a_listing_that_breaks_off_leaves_nothing_behind(catalog: Catalog) -> None:
+    """The next comparison starts anew."""
+    await catalog.ensure_collection("docs", "model")
+
+    def broken() -> Iterator[str]:
+        yield "a"
+        raise OSError("The disk is gone.")
+
+    with pytest.raises(OSError, match="disk is gone"):
+        await catalog.compare("docs", broken(), frozenset())
+
+    assert (await catalog.compare("docs", ["a"], frozenset())).repeated == frozenset()
 
 
 async def test_a_dropped_collection_is_gone_and_its_versions_never_return(catalog: Catalog) -> None:
@@ -436,6 +469,15 @@ async def test_listing_files_anew_keeps_what_is_known(catalog: Catalog) -> None:
 
     assert [(one.name, one.state) for one in await catalog.job_files("j1")] == [("a", "done"), ("c", "waiting")]
     assert (await catalog.job("j1")).files == 2
+
+
+async def test_one_of_a_jobs_files_is_found_by_its_name(catalog: Catalog) -> None:
+    """None, if there is no such job or file."""
+    await catalog.create_job(Job("j1", "docs", "{}"))
+    done = JobFile("a", FileState.DONE, "new", "", 1, chunks=5, embedded=3, kept=2, deleted=1)
+    await catalog.note_job_files("j1", [done])
+
+    assert [await catalog.job_file(*of) for of in (("j1", "a"), ("j1", "b"), ("j2", "a"))] == [done, None, None]
 
 
 async def test_a_job_is_stamped_as_it_moves(catalog: Catalog) -> None:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from rushhour.rag.documents.asked import STANDARD_INPUT, Asked
 from rushhour.rag.documents.fetch import is_url
-from rushhour.rag.documents.sources import MANUAL, Source, files_from, python_manual, root_of, spooled
+from rushhour.rag.documents.sources import (
+    MANUAL,
+    Grouped,
+    Source,
+    Sources,
+    files_from,
+    python_manual,
+    root_of,
+    spooled,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
     """Documents in the order asked, and the folders and archives of which these are all that there are."""
 
-    sources: tuple[Source, ...]
+    sources: Sources
     roots: tuple[str, ...]
 
 
@@ -26,21 +35,20 @@ def list_documents(asked: Asked, page: Callable[[str], Source], piped: Path | No
     """
     roots = [root_of(Path(path)) for path in _files(asked)] if asked.paths else [MANUAL]
     kept = () if asked.keep_missing else tuple(dict.fromkeys(root for root in roots if root))
-    found = _sources(asked, page, piped)
-    return Listing(tuple(replace(source, metadata=asked.metadata) for source in found), kept)
+    return Listing(Grouped(tuple(_groups(asked, page, piped)), asked.metadata), kept)
 
 
-def _sources(asked: Asked, page: Callable[[str], Source], piped: Path | None) -> Iterator[Source]:
+def _groups(asked: Asked, page: Callable[[str], Source], piped: Path | None) -> Iterator[Sources]:
     if not asked.paths:
-        yield from python_manual()
+        yield tuple(python_manual())
     for path in asked.paths:
         if path == STANDARD_INPUT:
             if piped is not None:
-                yield from spooled(asked.name, piped, asked.ignore)
+                yield tuple(spooled(asked.name, piped, asked.ignore))
         elif is_url(path):
-            yield page(path)
+            yield (page(path),)
         else:
-            yield from files_from([Path(path)], asked.ignore)
+            yield files_from([Path(path)], asked.ignore)
 
 
 def _files(asked: Asked) -> Iterator[str]:

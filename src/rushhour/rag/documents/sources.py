@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain, groupby
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Protocol
 
 from rushhour.errors import SettingsError, UnreadableDocument, UnsupportedFormat
 from rushhour.rag.documents.archive import is_archive, members_of
@@ -51,6 +53,38 @@ class Source:
     metadata: Metadata = ()
 
 
+class Sources(Protocol):
+    """Documents that can be counted, and gone through as often as one likes in the same order.
+
+    They need not be there between times: a source is small, and a million of them are not.
+    """
+
+    def __len__(self) -> int:
+        """How many they are."""
+        ...
+
+    def __iter__(self) -> Iterator[Source]:
+        """Go through them; reads nothing from a disk."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Grouped:
+    """Groups of sources, one after the other, each source with the `metadata`."""
+
+    groups: tuple[Sources, ...]
+    metadata: Metadata = ()
+
+    def __len__(self) -> int:
+        """How many sources they are."""
+        return sum(map(len, self.groups))
+
+    def __iter__(self) -> Iterator[Source]:
+        """Go through all of them."""
+        sources = chain.from_iterable(self.groups)
+        return (replace(source, metadata=self.metadata) for source in sources) if self.metadata else sources
+
+
 MANUAL: Final = "python-manual"
 """The root of the manual's topics."""
 
@@ -62,23 +96,24 @@ def root_of(path: Path) -> str:
     return f"archive:{printable(str(path.resolve()))}" if is_archive(path.name) and path.is_file() else ""
 
 
-def files_from(paths: Iterable[Path], ignore: Iterable[str] = ()) -> Iterator[Source]:
-    """Walk files, folders and zip archives, in order, passing over what `ignore` (see `Ignored`) names inside them.
+def files_from(paths: Iterable[Path], ignore: Iterable[str] = ()) -> Sources:
+    """List files, folders and zip archives, in order, passing over what `ignore` (see `Ignored`) names inside them.
 
     A file in a folder is named by its path inside that folder, one given by itself by its own name, a member of an
     archive by the archive's name and its path in it: so the names are the same from wherever, and however often, it
     is ingested. What cannot be read fails when it is loaded.
     """
     ignored = Ignored(ignore)
+    groups: list[Sources] = []
     for path in paths:
         root = root_of(path)
-        found = _walk(path, ignored) if path.is_dir() else _file(path, path.name, ignored)
-        yield from (replace(source, root=root) for source in found)
+        groups += _walk(path, root, ignored) if path.is_dir() else [tuple(_file(path, path.name, root, ignored))]
+    return Grouped(tuple(groups))
 
 
 def spooled(name: str, path: Path, ignore: Iterable[str] = ()) -> Iterator[Source]:
     """Yield what a file holds that standard input was copied to; by its name it has a format, or is an archive."""
-    yield from _file(path, name, Ignored(ignore))
+    yield from _file(path, name, "", Ignored(ignore))
 
 
 def python_manual() -> Iterator[Source]:
@@ -99,44 +134,94 @@ def python_manual() -> Iterator[Source]:
             yield Source(f"{topic}.txt", partial(str.encode, text), f"python:{topic}", title, root=MANUAL)
 
 
-def _walk(folder: Path, ignored: Ignored) -> Iterator[Source]:
-    unreadable: list[OSError] = []
+def _walk(folder: Path, root: str, ignored: Ignored) -> Iterator[Sources]:
+    """Yield what a folder holds, in order and in as few groups as that allows."""
     top = folder.resolve()
+    unreadable: list[OSError] = []
+    for plain, paths in groupby(_paths(folder, ignored, unreadable), partial(_is_plain, folder)):
+        if plain:
+            yield _Files(str(folder), root, _packed(paths))
+        else:
+            yield tuple(source for path in paths for source in _special(folder, top, path, root, ignored))
+    yield tuple(_hole(cause, root) for cause in unreadable)
+
+
+def _paths(folder: Path, ignored: Ignored, unreadable: list[OSError]) -> Iterator[str]:
+    """Yield the paths of a folder's files in it, with forward slashes; adds to `unreadable` what cannot be listed."""
     for parent, folders, files in os.walk(folder, onerror=unreadable.append):
-        inside = Path(parent).relative_to(folder)
-        folders[:] = sorted(name for name in folders if not ignored((inside / name).as_posix(), folder=True))
-        for name in sorted(files):
-            path = (inside / name).as_posix()
-            if ignored(path):
-                continue
-            file = Path(parent, name)
-            if file.is_symlink() and not file.resolve().is_relative_to(top):
-                yield Source(printable(path), partial(_outside, path), printable(path), asked_for=False)
-            else:
-                yield from _file(file, path, ignored, asked_for=False)
-    for cause in unreadable:
-        yield Source(printable(str(cause.filename)), partial(_fail, cause), printable(str(cause.filename)), hole=True)
+        inside = Path(parent).relative_to(folder).as_posix()
+        above = "" if inside == "." else f"{inside}/"
+        folders[:] = sorted(name for name in folders if not ignored(above + name, folder=True))
+        yield from (above + name for name in sorted(files) if not ignored(above + name))
 
 
-def _file(path: Path, name: str, ignored: Ignored, *, asked_for: bool = True) -> Iterator[Source]:
+def _is_plain(folder: Path, path: str) -> bool:
+    """Whether a path means one file, and surely one of this folder."""
+    return not is_archive(path) and not os.path.islink(os.path.join(folder, path))  # noqa: PTH114, PTH118  # see `_Files`
+
+
+def _packed(paths: Iterable[str]) -> bytes:
+    packed = bytearray()
+    for path in paths:
+        packed += os.fsencode(path) + b"\0"
+    return bytes(packed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """Plain files of a folder by their `paths` in it, each with a zero byte behind it, which no path can hold.
+
+    They are gone through several times, and a `Path` costs ten times what a joined text does.
+    """
+
+    folder: str
+    root: str
+    paths: bytes
+
+    def __len__(self) -> int:
+        return self.paths.count(b"\0")
+
+    def __iter__(self) -> Iterator[Source]:
+        for packed in re.finditer(rb"[^\0]+", self.paths):
+            path = os.fsdecode(packed[0])
+            name = printable(path)
+            load = _OnDisk(os.path.join(self.folder, path), name, asked_for=False)  # noqa: PTH118  # as above
+            yield Source(name, load, name, asked_for=False, root=self.root)
+
+
+def _special(folder: Path, top: Path, path: str, root: str, ignored: Ignored) -> Iterator[Source]:
+    """Yield what a link or an archive stands for."""
+    file = folder / path
+    if file.is_symlink() and not file.resolve().is_relative_to(top):
+        yield Source(printable(path), partial(_outside, path), printable(path), asked_for=False, root=root)
+    else:
+        yield from _file(file, path, root, ignored, asked_for=False)
+
+
+def _hole(cause: OSError, root: str) -> Source:
+    where = printable(str(cause.filename))
+    return Source(where, partial(_fail, cause), where, root=root, hole=True)
+
+
+def _file(path: Path, name: str, root: str, ignored: Ignored, *, asked_for: bool = True) -> Iterator[Source]:
     name = printable(name)
     if is_archive(name) and path.is_file():
-        yield from _archive(name, partial(_opened, path), ignored)
+        yield from _archive(name, partial(_opened, path), root, ignored)
     else:
-        yield Source(name, _OnDisk(str(path), name, asked_for), name, asked_for=asked_for)
+        yield Source(name, _OnDisk(str(path), name, asked_for), name, asked_for=asked_for, root=root)
 
 
-def _archive(name: str, opened: Callable[[], BinaryIO], ignored: Ignored) -> Iterator[Source]:
+def _archive(name: str, opened: Callable[[], BinaryIO], root: str, ignored: Ignored) -> Iterator[Source]:
     for member, load in members_of(name, opened, ignored):
         shown = printable(member)
         found = member != name  # the name alone is an archive that cannot be read
         content = partial(_checked, shown, load) if found else load
-        yield Source(shown, content, shown, asked_for=not found, hole=not found)
+        yield Source(shown, content, shown, asked_for=not found, root=root, hole=not found)
 
 
 @dataclass(frozen=True, slots=True)
 class _OnDisk:
-    """Reads a file; small, since a folder may have a million of them."""
+    """Reads a file."""
 
     path: str
     name: str

@@ -6,7 +6,7 @@ Many files at a time; one that fails does not stop the others. Doing it again ch
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from secrets import token_hex
@@ -16,7 +16,7 @@ from msgspec import structs
 from rushhour.catalog.contract import File
 from rushhour.errors import InvalidRequest
 from rushhour.flow.call import Call, Event, Lane
-from rushhour.rag.documents.sources import Source
+from rushhour.rag.documents.sources import Source, Sources
 from rushhour.rag.ingestion.backend import COLLECTION, JOB, Backend
 from rushhour.rag.ingestion.claims import Claims
 from rushhour.rag.ingestion.ingest_file import Workshop
@@ -24,7 +24,7 @@ from rushhour.rag.ingestion.ingest_report import FileReport, Outcome, Progress, 
 from rushhour.rag.ingestion.ingest_run import OnProgress, Run
 from rushhour.rag.ingestion.patience import Patience
 from rushhour.rag.ingestion.room import ChunkRoom, Permits
-from rushhour.rag.ingestion.sweep import Roots, remove_missing, sweep
+from rushhour.rag.ingestion.sweep import Missing, compare, remove_missing, sweep
 from rushhour.rag.jobs.journal import Journal, Unrecorded
 from rushhour.rag.parse.pool import ParserPool
 from rushhour.rag.receipt import Receipt
@@ -59,6 +59,8 @@ class Ingester:
     ) -> Summary:
         """Ingest all sources in the background lane; of two with the same name the second fails.
 
+        Sources that can be counted are gone through several times, and not held; others are listed first.
+
         Visible files that were found in one of the `roots` (see `root_of`), of which all sources are given, and are not
         among them, leave the collection at the end. With a `journal` what was done before is not done again; who gives
         one holds the lease of its owner.
@@ -77,8 +79,9 @@ class Ingester:
                     param="collection",
                 )
             existed = await self.backend.catalog.check_collection(collection, self.backend.embedder) is not None
+            listed = sources if isinstance(sources, Sized) else await asyncio.to_thread(tuple, sources)
             try:
-                return await self._ingest(collection, sources, call, on_progress, roots, journal)
+                return await self._ingest(collection, listed, call, on_progress, roots, journal)
             finally:
                 await holding.aclose()
                 if not existed:
@@ -88,15 +91,14 @@ class Ingester:
         """Do not leave behind what came to nothing, unless somebody else is at work there."""
         catalog = self.backend.catalog
         async with self.backend.leases.hold(COLLECTION + collection) as alone:
-            if not alone or collection not in {known.name for known in await catalog.collections()}:
-                return
-            if not await catalog.garbage(collection) and not await catalog.files(collection):
+            empty = collection in {known.name for known in await catalog.collections() if not known.files}
+            if alone and empty and not await catalog.garbage(collection):
                 await catalog.drop_collection(collection)
 
     async def _ingest(
         self,
         collection: str,
-        sources: Iterable[Source],
+        sources: Sources,
         call: Call,
         on_progress: OnProgress,
         roots: Sequence[str],
@@ -104,43 +106,40 @@ class Ingester:
     ) -> Summary:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        listed = await asyncio.to_thread(list, sources)
         catalog = self.backend.catalog
         await catalog.ensure_collection(collection, self.backend.embedder)
-        found = Roots.of(roots, listed, await catalog.files(collection) if roots else ())
+        compared = await compare(catalog, collection, sources, roots)
+        missing = Missing.of(compared.missing)
         receipt = Receipt(self.backend.prices)
-        run = Run(listed, journal, self.patience, on_progress)
+        run = Run(sources, journal, self.patience, on_progress, compared.repeated)
         parsers = ParserPool()
-        shop = self._workshop(collection, _listened(call, receipt), found, run, parsers, journal)
+        shop = self._workshop(collection, _listened(call, receipt), missing, run, parsers, journal)
         removed: list[File] = []
         deleted = 0
         try:
             if (failure := await sweep(shop)) is not None:
                 run.give_up_if_hopeless(failure)
-            async with asyncio.TaskGroup() as workers:
-                for _ in range(min(self.files_at_once + self.chunks_in_flight, len(listed))):
-                    workers.create_task(run.work(shop))
+            await run.work(shop)
             if not run.given_up:
-                removed, deleted = await remove_missing(shop, found)
+                removed, deleted = await remove_missing(shop, missing.files)
             await sweep(shop)  # what is left is counted below
         finally:
             await parsers.aclose()
-        reports = run.reports()
         return Summary(
             collection,
-            reports,
+            run.reports,
             loop.time() - began,
             receipt.as_json()["tokens"]["input"] or None,
             receipt.cost_usd,
             run.given_up,
             removed=tuple(file.name for file in removed),
-            renamed=await self._renamed(collection, removed, reports),
+            renamed=await self._renamed(collection, removed, run.reports),
             chunks_removed=deleted,
             left_over=sum(map(len, (await catalog.garbage(collection)).values())),
         )
 
     def _workshop(
-        self, collection: str, call: Call, roots: Roots, run: Run, parsers: ParserPool, journal: Journal
+        self, collection: str, call: Call, missing: Missing, run: Run, parsers: ParserPool, journal: Journal
     ) -> Workshop:
         return Workshop(
             backend=self.backend,
@@ -152,7 +151,7 @@ class Ingester:
             permits=Permits(self.chunks_in_flight),
             on_found=run.found,
             on_embedded=run.embedded,
-            moved=roots.moved,
+            moved=missing.moved,
             parse=parsers,
         )
 

@@ -36,8 +36,8 @@ SLICES_AT_ONCE: Final = 16
 class Workshop:
     """What all files of one ingestion share.
 
-    `reading` bounds the files that are being read and cut, `room` the chunks of those that are being embedded and
-    written, `permits` the texts that are being bought at any moment.
+    `reading` bounds the files that are being read and cut, `room` those that are being embedded and written, by their
+    chunks, `permits` the texts that are being bought at any moment.
     `on_embedded` is told whether a chunk's vector was bought just now. `moved` gives the name of the file that is gone
     from its folder and had the same bytes, by their digest, or "".
     """
@@ -70,35 +70,32 @@ class Version:
     content: str
 
 
-async def ingest_file(shop: Workshop, source: Source) -> tuple[FileReport, RushhourError | None]:
+async def ingest_file(shop: Workshop, source: Source, reading: ExitStack) -> tuple[FileReport, RushhourError | None]:
     """Make a document's present version the visible one; raises the error that prevents it, or Taken.
 
-    Returned beside the report is the error that only kept stale vectors from being deleted: they are garbage, but
-    never shown.
+    `reading` is closed as soon as the document is read and has room. Returned beside the report is the error that only
+    kept stale vectors from being deleted: they are garbage, but never shown.
     """
-    with ExitStack() as reading:
-        await shop.reading.acquire()
-        reading.callback(shop.reading.release)
-        version = await read_version(shop.backend, source)
+    version = await read_version(shop.backend, source)
+    before = await shop.catalog.file(shop.collection, source.name)
+    if before and before.fingerprint == version.fingerprint:
+        return await _unchanged(shop, version, before), None
+    await shop.claims.take(source.name)
+    deleted: set[str] = set()
+    try:
         before = await shop.catalog.file(shop.collection, source.name)
-        if before and before.fingerprint == version.fingerprint:
+        if before and before.fingerprint == version.fingerprint:  # somebody was faster
             return await _unchanged(shop, version, before), None
-        await shop.claims.take(source.name)
-        deleted: set[str] = set()
+        draft = await _draft(shop, version, before)
+        del version  # its bytes, which may be many, are not needed while it is embedded
+        size = await shop.room.enter(max(1, len(draft.new)))
+        reading.close()
         try:
-            before = await shop.catalog.file(shop.collection, source.name)
-            if before and before.fingerprint == version.fingerprint:  # somebody was faster
-                return await _unchanged(shop, version, before), None
-            draft = await _draft(shop, version, before)
-            del version  # its bytes, which may be many, are not needed while it is embedded
-            size = await shop.room.enter(len(draft.new))
-            reading.close()
-            try:
-                return await _flip(shop, draft, deleted)
-            finally:
-                shop.room.leave(size)
+            return await _flip(shop, draft, deleted)
         finally:
-            await shop.claims.release(source.name, deleted)
+            shop.room.leave(size)
+    finally:
+        await shop.claims.release(source.name, deleted)
 
 
 async def read_version(backend: Backend, source: Source) -> Version:

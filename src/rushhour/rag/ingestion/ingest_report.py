@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -63,7 +64,7 @@ class Summary:
     """
 
     collection: str
-    reports: tuple[FileReport, ...]
+    reports: Sequence[FileReport]
     seconds: float
     tokens: int | None = None
     cost_usd: float = 0.0

@@ -3,61 +3,67 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import heapq
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Set
+from contextlib import ExitStack, suppress
 from dataclasses import replace
+from typing import Final
 
-from rushhour.catalog.job_contract import FileState
+from rushhour.catalog.job_contract import FileState, JobFile
 from rushhour.errors import RushhourError, UnsupportedFormat
-from rushhour.rag.documents.sources import Source
+from rushhour.rag.documents.sources import Source, Sources
 from rushhour.rag.ingestion.claims import Taken
 from rushhour.rag.ingestion.ingest_file import Workshop, ingest_file
 from rushhour.rag.ingestion.ingest_report import FileReport, Outcome, Progress
 from rushhour.rag.ingestion.patience import HOPELESS, Patience
+from rushhour.rag.ingestion.reports import Reports
 from rushhour.rag.jobs.journal import Journal, failed_row, report_of, row_of
 
 OnProgress = Callable[[Progress], None]
 
 
 class Run:
-    """Takes the sources one after the other, as many at a time as there are workers."""
+    """Takes the sources one after the other, each as soon as there is room to read another.
+
+    A source at one of the places `repeated` has the name of another before it, and fails.
+    """
 
     def __init__(
-        self, sources: Sequence[Source], journal: Journal, patience: Patience, on_progress: OnProgress
+        self,
+        sources: Sources,
+        journal: Journal,
+        patience: Patience,
+        on_progress: OnProgress,
+        repeated: Set[int] = frozenset(),
     ) -> None:
-        self._sources = sources
         self._journal = journal
         self._patience = patience
         self._on_progress = on_progress
-        self._fresh = iter(range(len(sources)))
-        self._later: list[tuple[float, int]] = []
+        self._repeated = repeated
+        self._total = len(sources)
+        self._fresh = enumerate(sources)
+        self._later: list[tuple[float, int, Source]] = []
         """When which source is tried again, in seconds of the loop."""
         self._attempts: dict[int, int] = {}
-        self._reports: dict[int, FileReport] = {}
-        self._places: dict[str, int] = {}
+        self.reports: Final = Reports(sources)
         self._rng = random.Random()
         self._chunks = self._embedded = 0
         self._paid: Counter[str] = Counter()
         """What was bought for a file that is not done yet, in all its attempts."""
         self.given_up = ""
-        self._hopeless = asyncio.Event()
-        """Set when what is left is given up."""
+        self._at_work = 0
+        self._one_less = asyncio.Event()
+        """Set when a file is no longer worked on: it may have to be tried again, or all be given up."""
 
     async def work(self, shop: Workshop) -> None:
-        """Take file after file, and those to be tried again when their time has come, until none is left."""
-        for place in self._fresh:
-            await self._take(shop, place)
-        while self._later:
-            due, place = heapq.heappop(self._later)
-            await self._until(due)
-            await self._take(shop, place)
-
-    def reports(self) -> tuple[FileReport, ...]:
-        """Return what became of each file, in the order given."""
-        return tuple(self._reports[place] for place in sorted(self._reports))
+        """Take file after file, then those to be tried again when their time has come, until none is left."""
+        async with asyncio.TaskGroup() as files:
+            while (turn := await self._turn()) is not None:
+                await shop.reading.acquire()
+                self._at_work += 1
+                files.create_task(self._take(shop, *turn))
 
     def found(self, file: str, chunks: int) -> None:
         """Note that a file has new chunks."""
@@ -75,43 +81,66 @@ class Run:
         hopeless = isinstance(cause, HOPELESS)
         if hopeless and not self.given_up:
             self.given_up = str(cause)
-            self._hopeless.set()
         return hopeless
 
-    async def _until(self, due: float) -> None:
-        """Wait for a moment of the loop's time, but no longer than there is hope."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(due):
-                await self._hopeless.wait()
+    async def _turn(self) -> tuple[int, Source] | None:
+        """Wait until it is a source's turn, and return it with its place; None when all is done."""
+        if (fresh := next(self._fresh, None)) is not None:
+            return fresh
+        while self._later or self._at_work:
+            due = self._later[0][0] if self._later else None
+            if due is not None and (self.given_up or due <= asyncio.get_running_loop().time()):
+                return heapq.heappop(self._later)[1:]
+            self._one_less.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(due):
+                    await self._one_less.wait()
+        return None
 
-    async def _take(self, shop: Workshop, place: int) -> None:
-        source = self._sources[place]
-        report = self._without_trying(place, source) or await self._try(shop, place, source)
+    async def _take(self, shop: Workshop, place: int, source: Source) -> None:
+        with ExitStack() as reading:
+            reading.callback(shop.reading.release)
+            report = await self._report(shop, place, source, reading)
         if report is not None:
-            self._reports[place] = report
+            self._attempts.pop(place, None)
+            self.reports.put(place, report)
             self._tell(source.name, report.outcome)
+        self._at_work -= 1
+        self._one_less.set()
 
-    def _without_trying(self, place: int, source: Source) -> FileReport | None:
-        """Return what is known of a file before it is touched: it stays parked, for instance."""
-        if self._places.setdefault(source.name, place) != place:
+    async def _report(self, shop: Workshop, place: int, source: Source, reading: ExitStack) -> FileReport | None:
+        """Return what has become of a file; None if it is to be tried again later."""
+        report = self._without_a_turn(place, source)
+        if report is None:
+            row = await self._journal.recorded(source.name)
+            report = self._known(place, source, row) or await self._try(shop, place, source, row, reading)
+        return report
+
+    def _without_a_turn(self, place: int, source: Source) -> FileReport | None:
+        """Return why a file has no turn."""
+        if place in self._repeated:
             reason = f"another file here is named {source.name} too; ingest the folder that holds both."
             return FileReport(source.name, Outcome.FAILED, reason)
         if self.given_up:
             return FileReport(source.name, Outcome.NOT_TRIED, self.given_up)
-        row = self._journal.recorded(source.name)
+        return None
+
+    def _known(self, place: int, source: Source, row: JobFile | None) -> FileReport | None:
+        """Return what became of a file before, if it is not touched again: it stays parked, for instance."""
         if row is None:
             return None
         self._attempts.setdefault(place, row.attempts if row.state is FileState.FAILED else 0)
         fetched = row.state is FileState.DONE and source.fetch is not None  # a page is asked for once a job
         return report_of(row) if row.state is FileState.PARKED or fetched else None
 
-    async def _try(self, shop: Workshop, place: int, source: Source) -> FileReport | None:
-        """Ingest a file; None if it is to be tried again later."""
+    async def _try(
+        self, shop: Workshop, place: int, source: Source, row: JobFile | None, reading: ExitStack
+    ) -> FileReport | None:
         attempt = self._attempts.get(place, 0) + 1
         try:
-            report, left_over = await ingest_file(shop, source)
+            report, left_over = await ingest_file(shop, source, reading)
         except Taken:
-            self._try_later(place, self._patience.taken_s)
+            self._try_later(place, source, self._patience.taken_s)
             return None
         except UnsupportedFormat as cause:
             outcome = Outcome.FAILED if source.asked_for else Outcome.SKIPPED
@@ -120,6 +149,8 @@ class Run:
             return self._failed(place, source, attempt, cause)
         if left_over is not None:
             self.give_up_if_hopeless(left_over)
+        if report.outcome is Outcome.UNCHANGED and row is not None and row.state is FileState.DONE:
+            return report_of(row)  # it was done before its process died, and is what it was then
         return self._settled(report, attempt)
 
     def _failed(self, place: int, source: Source, attempt: int, cause: RushhourError) -> FileReport | None:
@@ -131,23 +162,19 @@ class Run:
             return self._settled(FileReport(source.name, Outcome.FAILED, str(cause)), attempt)
         self._attempts[place] = attempt
         self._journal.note(failed_row(source.name, cause, attempt))
-        self._try_later(place, wait)
+        self._try_later(place, source, wait)
         return None
 
     def _settled(self, report: FileReport, attempt: int) -> FileReport:
-        """Note the end of a file; one that was done before its process died is what it was then."""
-        row = self._journal.recorded(report.name)
-        if report.outcome is Outcome.UNCHANGED and row is not None and row.state is FileState.DONE:
-            return report_of(row)
+        """Note the end of a file."""
         paid = self._paid.pop(report.name, 0)
         earlier = paid - report.embedded
         report = replace(report, embedded=paid, kept=max(0, report.kept - earlier), attempts=attempt)
         self._journal.note(row_of(report))
         return report
 
-    def _try_later(self, place: int, wait: float) -> None:
-        heapq.heappush(self._later, (asyncio.get_running_loop().time() + wait, place))
+    def _try_later(self, place: int, source: Source, wait: float) -> None:
+        heapq.heappush(self._later, (asyncio.get_running_loop().time() + wait, place, source))
 
     def _tell(self, file: str, outcome: Outcome | None = None) -> None:
-        done = len(self._reports)
-        self._on_progress(Progress(done, len(self._sources), self._chunks, self._embedded, file, outcome))
+        self._on_progress(Progress(len(self.reports), self._total, self._chunks, self._embedded, file, outcome))

@@ -2,44 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-from rushhour.catalog.contract import File
+from rushhour.catalog.contract import Catalog, Compared, File
 from rushhour.errors import RushhourError
-from rushhour.rag.documents.sources import Source
+from rushhour.rag.documents.sources import Sources
 from rushhour.rag.ingestion.claims import Taken
 from rushhour.rag.ingestion.ingest_file import Workshop, delete_vectors
 
 FILES_AT_A_TIME = 200
 
 
-@dataclass(slots=True)
-class Roots:
-    """The folders and archives that an ingestion has listed, and what is missing from them.
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The files that are gone from the folders and archives that an ingestion has listed."""
 
-    A root of which a part could not be listed misses nothing: who cannot look cannot know.
-    """
-
-    listed: frozenset[str] = frozenset()
-    names: frozenset[str] = frozenset()
-    missing: dict[str, File] = field(default_factory=dict)
-    by_content: dict[str, str] = field(default_factory=dict)
-    """The first missing file with some bytes, by their digest."""
+    files: tuple[File, ...]
+    by_content: Mapping[str, str]
+    """The first of them with some bytes, by their digest."""
 
     @classmethod
-    def of(cls, roots: Iterable[str], sources: Collection[Source], visible: Iterable[File]) -> Roots:
-        """Compare what was listed with what is visible."""
-        whole = frozenset(roots) - {source.root for source in sources if source.hole} - {""}
-        names = frozenset(source.name for source in sources)
-        missing = {file.name: file for file in visible if file.root in whole and file.name not in names}
+    def of(cls, files: tuple[File, ...]) -> Missing:
+        """Look through what is gone."""
         # The first has to stay, and of equal keys the last does.
-        by_content = {file.content: file.name for file in reversed(missing.values()) if file.content}
-        return cls(whole, names, missing, by_content)
+        return cls(files, {file.content: file.name for file in reversed(files) if file.content})
 
     def moved(self, content: str) -> str:
         """Return the missing file that had these bytes, or ""."""
         return self.by_content.get(content, "")
+
+
+async def compare(catalog: Catalog, collection: str, sources: Sources, roots: Iterable[str]) -> Compared:
+    """Compare what was listed with what is visible; of a root of which a part could not be listed nothing is missing.
+
+    Who cannot look cannot know.
+    """
+    whole = await asyncio.to_thread(_whole, roots, sources)
+    return await catalog.compare(collection, (source.name for source in sources), whole)
+
+
+def _whole(roots: Iterable[str], sources: Sources) -> frozenset[str]:
+    return frozenset(roots) - {source.root for source in sources if source.hole} - {""}
 
 
 async def sweep(shop: Workshop) -> RushhourError | None:
@@ -68,11 +73,12 @@ async def sweep(shop: Workshop) -> RushhourError | None:
     return None
 
 
-async def remove_missing(shop: Workshop, roots: Roots) -> tuple[list[File], int]:
-    """Remove what is gone from its root; return those files, and how many chunks they had."""
+async def remove_missing(shop: Workshop, files: Sequence[File]) -> tuple[list[File], int]:
+    """Remove what is gone from its root, unless it came back from elsewhere; return that, and its number of chunks."""
     removed: list[File] = []
     chunks = 0
-    for name, known in roots.missing.items():
+    for known in files:
+        name = known.name
         if not await _claimed(shop, name):
             continue
         try:

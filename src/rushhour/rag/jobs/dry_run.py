@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Final
 
 from rushhour.catalog.contract import Chunk
 from rushhour.catalog.kept_vectors import digest_of
 from rushhour.errors import RushhourError, UnsupportedFormat
 from rushhour.rag.chunking.chunk import embedding_text
 from rushhour.rag.documents.listing import Listing
-from rushhour.rag.documents.sources import Source
+from rushhour.rag.documents.sources import Source, Sources
 from rushhour.rag.ingestion.backend import Backend
 from rushhour.rag.ingestion.ingest_file import carry_over, cut, new_chunks, read_version
 from rushhour.rag.ingestion.ingest_report import FileReport, Outcome, Progress
 from rushhour.rag.ingestion.ingest_run import OnProgress
-from rushhour.rag.ingestion.sweep import Roots
+from rushhour.rag.ingestion.reports import Reports
+from rushhour.rag.ingestion.sweep import Missing, compare
 from rushhour.rag.jobs.plan import Plan
 from rushhour.rag.parse.pool import ParserPool
 
@@ -28,15 +30,17 @@ async def plan(backend: Backend, collection: str, listing: Listing, on_progress:
     Raises InvalidRequest for a bad name or another embedder than the collection's, as ingesting would.
     """
     exists = await backend.catalog.check_collection(collection, backend.embedder) is not None
-    visible = await backend.catalog.files(collection) if exists else []
-    roots = Roots.of(listing.roots, listing.sources, visible)
+    compared = await compare(backend.catalog, collection, listing.sources, listing.roots) if exists else None
+    missing = Missing.of(compared.missing if compared else ())
     async with ParserPool() as parsers:
-        pass_ = _Pass(backend, collection if exists else "", collection, listing.sources, roots, parsers, on_progress)
+        pass_ = _Pass(backend, collection if exists else "", collection, listing.sources, missing, parsers, on_progress)
         async with asyncio.TaskGroup() as group:
             for _ in range(FILES_AT_ONCE):
                 group.create_task(pass_.work())
     price = sum(one.input for one in backend.prices.values())
-    return Plan(collection, pass_.in_order(), tuple(roots.missing), pass_.tokens, pass_.tokens * price / 1e6)
+    return Plan(
+        collection, pass_.reports, tuple(file.name for file in missing.files), pass_.tokens, pass_.tokens * price / 1e6
+    )
 
 
 class _Pass:
@@ -47,20 +51,20 @@ class _Pass:
         backend: Backend,
         known: str,
         collection: str,
-        sources: Sequence[Source],
-        roots: Roots,
+        sources: Sources,
+        missing: Missing,
         parsers: ParserPool,
         on_progress: OnProgress,
     ) -> None:
         self._backend = backend
         self._known = known
         self._collection = collection
-        self._sources = sources
-        self._roots = roots
+        self._missing = missing
         self._parsers = parsers
         self._on_progress = on_progress
-        self._queue = iter(range(len(sources)))
-        self._reports: dict[int, FileReport] = {}
+        self._total = len(sources)
+        self._queue = enumerate(sources)
+        self.reports: Final = Reports(sources)
         self._names: set[str] = set()
         self._seen: set[bytes] = set()
         self._chunks = 0
@@ -68,15 +72,11 @@ class _Pass:
 
     async def work(self) -> None:
         """Take file after file."""
-        for place in self._queue:
-            source = self._sources[place]
-            report = self._reports[place] = await self._report(source)
-            done = len(self._reports)
-            self._on_progress(Progress(done, len(self._sources), self._chunks, 0, source.name, report.outcome))
-
-    def in_order(self) -> tuple[FileReport, ...]:
-        """Return what would become of each file."""
-        return tuple(self._reports[place] for place in sorted(self._reports))
+        for place, source in self._queue:
+            report = await self._report(source)
+            self.reports.put(place, report)
+            done = len(self.reports)
+            self._on_progress(Progress(done, self._total, self._chunks, 0, source.name, report.outcome))
 
     async def _report(self, source: Source) -> FileReport:
         if source.name in self._names:
@@ -98,7 +98,7 @@ class _Pass:
             return FileReport(source.name, Outcome.UNCHANGED, chunks=before.chunks)
         _, chunks = await cut(self._backend, self._collection, version, self._parsers)
         new = await new_chunks(catalog, self._known, chunks) if self._known else chunks
-        texts = await self._to_buy(new, "" if before else self._roots.moved(version.content))
+        texts = await self._to_buy(new, "" if before else self._missing.moved(version.content))
         self._chunks += len(texts)
         self.tokens += await asyncio.to_thread(self._count, texts)
         outcome = Outcome.CHANGED if before else Outcome.NEW

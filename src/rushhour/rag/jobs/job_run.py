@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from dataclasses import replace
 
-from rushhour.catalog.job_contract import Job, JobFile, JobState
+from rushhour.catalog.job_contract import Job, JobState
 from rushhour.errors import InvalidRequest, RushhourError
 from rushhour.flow.call import Call, Event
 from rushhour.rag.documents.listing import Listing
@@ -21,11 +20,10 @@ async def run_job(
     ingester: Ingester,
     job: Job,
     listing: Listing,
-    known: Mapping[str, JobFile],
     call: Call,
     on_progress: OnProgress,
 ) -> Summary:
-    """Ingest a listing as a job whose lease the caller holds; what is `known` of its files is not done again.
+    """Ingest a listing as a job whose lease the caller holds; what is recorded of its files is not done again.
 
     The job ends as done, as failed if it was given up, or as interrupted if the caller was cancelled. One that is
     refused before it has ever begun (its collection is being rebuilt, say) is no job at all, and is forgotten.
@@ -40,7 +38,7 @@ async def run_job(
 
     state, reason, refused = JobState.INTERRUPTED, "", False
     try:
-        async with JobJournal(catalog, job.id, known, receipt) as journal:
+        async with JobJournal(catalog, job.id, receipt) as journal:
             summary = await ingester.ingest(
                 job.collection,
                 listing.sources,

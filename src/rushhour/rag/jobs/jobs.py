@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -103,9 +103,11 @@ class Jobs:
             asked = Asked.from_json(record.asked)
             async with Fetcher(allow_private=asked.allow_private) as fetcher:
                 listing = await self._listing(asked, fetcher)
-                await self._catalog.list_job_files(job, [source.name for source in listing.sources])
-                known = await self._known(job)
-                return await self._run(record, asked, listing, known, call, on_progress)
+                await self._catalog.list_job_files(job, (source.name for source in listing.sources))
+                summary = await self._run(record, asked, listing, call, on_progress)
+        if not summary.given_up:
+            await self._forget_unfinished(record)
+        return summary
 
     async def retry(self, job: str, call: Call, on_progress: OnProgress = watch_nothing) -> Summary:
         """Try a job's parked files again, with all their attempts; the summary is of those files alone.
@@ -125,7 +127,7 @@ class Jobs:
                 gone = [_gone(name) for name in sorted(parked - again)]
                 await self._catalog.set_job(job, JobState.RUNNING)  # first: killed after this, it can be resumed
                 await self._catalog.note_job_files(job, [*map(JobFile, sorted(again)), *gone])
-                summary = await self._run(record, asked, Listing(sources, ()), {}, call, on_progress)
+                summary = await self._run(record, asked, Listing(sources, ()), call, on_progress)
                 return replace(summary, reports=(*summary.reports, *map(report_of, gone)))
 
     async def jobs(self, collection: str | None = None) -> list[Job]:
@@ -188,25 +190,20 @@ class Jobs:
             await self._catalog.drop_collection(collection)
             return Dropped(held.files, held.chunks)
 
-    async def _run(
-        self,
-        job: Job,
-        asked: Asked,
-        listing: Listing,
-        known: Mapping[str, JobFile],
-        call: Call,
-        on_progress: OnProgress,
-    ) -> Summary:
-        summary = await run_job(self._ingester, job, listing, known, call, on_progress)
+    async def _run(self, job: Job, asked: Asked, listing: Listing, call: Call, on_progress: OnProgress) -> Summary:
+        summary = await run_job(self._ingester, job, listing, call, on_progress)
         if not summary.given_up:
             await self._clear_spool(asked)
             if self._backend.embed.kept is not None:
                 await prune(self._catalog, self._backend.embed.kept)
         return summary
 
-    async def _known(self, job: str) -> dict[str, JobFile]:
-        rows = await self._catalog.job_files(job, FileState.DONE, FileState.FAILED, FileState.PARKED)
-        return {row.name: row for row in rows}
+    async def _forget_unfinished(self, done: Job) -> None:
+        """Forget the jobs that began and were asked what is done now: nothing is left of them to resume."""
+        for job in await self._catalog.jobs(done.collection):
+            if job.asked == done.asked and job.began and job.state is not JobState.DONE:
+                with suppress(InvalidRequest):  # somebody is at it, or was faster
+                    await self.forget(job.id)
 
     async def _startable(self, ident: str, mine: bool) -> Job:
         record = await self._catalog.job(ident)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from typing import Final, Protocol
 
 from rushhour.catalog.contract import Catalog
@@ -24,7 +23,7 @@ class Journal(Protocol):
         """The name that its claims are in."""
         ...
 
-    def recorded(self, name: str) -> JobFile | None:
+    async def recorded(self, name: str) -> JobFile | None:
         """Return what is known of a file that was begun before."""
         ...
 
@@ -39,7 +38,7 @@ class Unrecorded:
     def __init__(self, owner: str) -> None:
         self.owner = owner
 
-    def recorded(self, name: str) -> JobFile | None:  # noqa: ARG002  # the protocol's signature
+    async def recorded(self, name: str) -> JobFile | None:  # noqa: ARG002  # the protocol's signature
         """Know nothing."""
         return None
 
@@ -53,19 +52,19 @@ class JobJournal:
     `receipt` says what was charged so far.
     """
 
-    def __init__(self, catalog: Catalog, job: str, known: Mapping[str, JobFile], receipt: Receipt) -> None:
+    def __init__(self, catalog: Catalog, job: str, receipt: Receipt) -> None:
         self.owner = job
         self._catalog = catalog
-        self._known = known
         self._receipt = receipt
         self._charged = (0, 0.0)
         self._pending: dict[str, JobFile] = {}
         self._writer: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
 
-    def recorded(self, name: str) -> JobFile | None:
+    async def recorded(self, name: str) -> JobFile | None:
         """Return what is known of a file that was begun before."""
-        return self._known.get(name)
+        row = await self._catalog.job_file(self.owner, name)
+        return None if row is None or row.state is FileState.WAITING else row
 
     def note(self, file: JobFile) -> None:
         """Note where a file stands now; it is written within half a second."""

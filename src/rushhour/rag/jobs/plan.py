@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rushhour.rag.ingestion.ingest_report import FileReport, Outcome
@@ -17,7 +18,7 @@ class Plan:
     """
 
     collection: str
-    reports: tuple[FileReport, ...]
+    reports: Sequence[FileReport]
     removed: tuple[str, ...] = ()
     tokens: int = 0
     cost_usd: float = 0.0

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rushhour.errors import DocumentError, UnreadableDocument, UnsupportedFormat
 from rushhour.rag.documents import archive
 from rushhour.rag.documents.ignore import Ignored
-from rushhour.rag.documents.sources import Source, files_from, spooled
+from rushhour.rag.documents.sources import Source, files_from, root_of, spooled
 from rushhour.rag.parse import MAX_BYTES, zipped
 
 TREE = ("a.md", "docs/b.md", "docs/deep/c.txt", "node_modules/x.md", ".git/config.txt", "__MACOSX/a.md", "src/d.min.js")
@@ -242,3 +242,45 @@ def test_links_that_lead_out_of_a_folder_are_passed_over(tmp_path: Path) -> None
     assert (a.load(), b.load()) == (b"x", b"x")
     with pytest.raises(UnsupportedFormat, match="leads out of its folder"):
         c.load()
+
+
+def test_a_folder_is_gone_through_as_often_as_one_likes(tmp_path: Path) -> None:
+    """Always in the same order, archives and links among the other files; whatever came or went since it was listed."""
+    (tmp_path / "docs" / "deep").mkdir(parents=True)
+    for name in ("a.txt", "c.txt", "e\n.txt", "deep/a.txt"):
+        (tmp_path / "docs" / name).write_text(name)
+    (tmp_path / "docs" / "d.txt").symlink_to("a.txt")
+    with zipfile.ZipFile(tmp_path / "docs" / "b.zip", "w") as made:
+        made.writestr("x.txt", "x")
+    expected = ["a.txt", "b.zip/x.txt", "c.txt", "d.txt", "e\n.txt", "deep/a.txt"]
+
+    sources = files_from([tmp_path / "docs"])
+    first = list(sources)
+    (tmp_path / "docs" / "late.txt").write_text("late")
+    (tmp_path / "docs" / "c.txt").unlink()
+
+    assert (len(sources), names(first), names(sources)) == (6, expected, expected)
+    assert {source.root for source in sources} == {root_of(tmp_path / "docs")}
+    assert [source.load() for source in first if source.name != "c.txt"] == [
+        b"a.txt",
+        b"x",
+        b"a.txt",
+        b"e\n.txt",
+        b"deep/a.txt",
+    ]
+
+
+def test_a_listed_file_takes_a_few_bytes(tmp_path: Path) -> None:
+    """A source with its name and what loads it would take some four hundred."""
+    for number in range(500):
+        (tmp_path / f"{number:04}.txt").touch()
+    list(files_from([tmp_path]))  # what is loaded the first time is not counted
+    tracemalloc.start()
+    try:
+        sources = files_from([tmp_path])
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert len(sources) == 500
+    assert held / 500 < 30

@@ -182,7 +182,13 @@ async def test_a_file_has_three_attempts(house: Any, folder: Path) -> None:
 
 async def test_vectors_of_a_version_that_never_was_are_swept(house: Any, folder: Path) -> None:
     """What was written before the failure is noted, and deleted by the next ingestion."""
-    publish, house.catalog.publish = house.catalog.publish, None  # the process dies here
+    all_written = asyncio.Barrier(3)
+
+    async def die(*_: object) -> None:
+        await all_written.wait()  # what is on its way when a process dies may be paid for twice
+        raise RuntimeError("The process dies here.")
+
+    publish, house.catalog.publish = house.catalog.publish, die
     with pytest.raises(ExceptionGroup):
         await ingest_folder(house, folder)
     house.catalog.publish = publish

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from rushhour.catalog.contract import File
-from rushhour.catalog.job_contract import FileState, JobFile, JobState
+from rushhour.catalog.job_contract import FileState, Job, JobFile, JobState
 from rushhour.errors import InvalidRequest, QuotaExhausted, Rejected, Unavailable, UnknownCollection
 from rushhour.flow.call import Call
 from rushhour.hops.contract import Delete, Match, Record, Upsert, VectorQuery
@@ -92,6 +92,20 @@ async def test_an_interrupted_job_is_resumed_by_asking_the_same_again(house: Any
     assert [one.state for one in await house.jobs().jobs()] == [JobState.DONE]
     assert all(times == 1 + (text in lost) for text, times in house.provider.asked.items())
     await house.visible()
+
+
+async def test_what_is_done_leaves_no_like_of_it_to_resume(house: Any, asked: Asked) -> None:
+    """Two that were asked the same were killed: the one that is resumed does the work of both, and of no others."""
+    first = await interrupt(house, asked)
+    for name, told in (("killed", asked), ("queued", asked), ("unlike", replace(asked, keep_missing=True))):
+        await house.catalog.create_job(Job(name, "docs", told.as_json()))
+        if name != "queued":
+            await house.catalog.set_job(name, JobState.RUNNING)  # and its process died
+
+    await house.jobs().run(first, Call())
+
+    states = {job.id: job.state for job in await house.jobs().jobs()}
+    assert states == {first: JobState.DONE, "queued": JobState.QUEUED, "unlike": JobState.INTERRUPTED}
 
 
 async def test_a_job_is_resumed_by_its_id(house: Any, asked: Asked, folder: Path) -> None:

@@ -6,10 +6,11 @@ import asyncio
 import json
 import os
 import random
+import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -148,18 +149,20 @@ class Ingestions:
         assert process.stderr is not None
         try:
             await process.stdout.readline()
-            async with asyncio.timeout(kill_after):
+            try:
+                async with asyncio.timeout(kill_after):
+                    _, said = await process.communicate()
+            except TimeoutError:
+                with suppress(ProcessLookupError):  # it may have ended at this very moment
+                    process.kill()
                 _, said = await process.communicate()
-            assert process.returncode == 0, said.decode()
-        except TimeoutError:
-            process.kill()
-            await process.communicate()
-            return True
+            killed = process.returncode == -signal.SIGKILL
+            assert killed or process.returncode == 0, said.decode()
+            return killed
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-        return False
 
     def _environment(self) -> dict[str, str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("RUSHHOUR_")}

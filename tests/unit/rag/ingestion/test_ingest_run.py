@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -34,7 +36,7 @@ class Notes:
     owner: str = "job"
     rows: dict[str, JobFile] = field(default_factory=dict)
 
-    def recorded(self, name: str) -> JobFile | None:
+    async def recorded(self, name: str) -> JobFile | None:
         return self.rows.get(name)
 
     def note(self, file: JobFile) -> None:
@@ -51,7 +53,9 @@ class World:
     times: list[float] = field(default_factory=list)
     visible: set[str] = field(default_factory=set)
 
-    async def ingest_file(self, _shop: Workshop, source: Source) -> tuple[FileReport, RushhourError | None]:
+    async def ingest_file(
+        self, _shop: Workshop, source: Source, _reading: ExitStack
+    ) -> tuple[FileReport, RushhourError | None]:
         """Take a second, then do as the script says."""
         name = source.name
         self.tried.append(name)
@@ -72,16 +76,20 @@ class World:
         return FileReport(name, outcome, chunks=1), None
 
     async def run(self, names: Sequence[str], kill_after: float | None = None, **more: Any) -> Run:
-        """Run over some files with two workers, to the end or until it is killed."""
+        """Run over some files two at a time, to the end or until it is killed."""
         sources = [Source(name, bytes, name, **more) for name in names]
         run = Run(sources, self.notes, Patience(first_s=4), told)
         try:
             async with asyncio.timeout(kill_after):
-                shop = cast("Workshop", None)  # only handed on
-                await asyncio.gather(*(run.work(shop) for _ in range(2)))
+                await run.work(two_at_a_time())
         except TimeoutError:
             assert kill_after is not None
         return run
+
+
+def two_at_a_time() -> Workshop:
+    """Give what a run needs of a workshop."""
+    return cast("Workshop", SimpleNamespace(reading=asyncio.Semaphore(2)))
 
 
 def told(_progress: Progress) -> None:
@@ -121,8 +129,50 @@ def test_however_often_it_is_killed_all_is_done_in_the_end(scripts: dict[str, li
         assert rows[name].outcome == (Outcome.FAILED if doomed else Outcome.NEW)
         assert rows[name].attempts <= 3
     assert all(Counter(world.tried)[name] == before[name] for name in parked)
-    assert [report.outcome for report in last.reports()] == [rows[name].outcome for name in "abcd"]
+    assert [report.outcome for report in last.reports] == [rows[name].outcome for name in "abcd"]
     assert last.given_up == ""
+
+
+async def test_only_files_that_are_worked_on_cost_a_task(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits for its turn is not held: of a million files that would be a few gigabytes."""
+    made: list[str] = []
+    most = 0
+
+    class Counted(Sequence[Source]):
+        def __len__(self) -> int:
+            return 50
+
+        def __getitem__(self, at: Any) -> Any:
+            if at == len(self):
+                raise IndexError
+            made.append(str(at))
+            return Source(str(at), bytes, str(at))
+
+    async def ingest_file(shop: Workshop, source: Source, reading: ExitStack) -> tuple[FileReport, None]:
+        nonlocal most
+        most = max(most, len(made) - len(world.tried))
+        report, _ = await world.ingest_file(shop, source, reading)
+        return report, None
+
+    monkeypatch.setattr(ingest_run, "ingest_file", ingest_file)
+    run = Run(Counted(), world.notes, Patience(), told)
+
+    await run.work(two_at_a_time())
+
+    assert len(run.reports) == 50
+    assert most <= 3
+
+
+async def test_of_two_with_the_same_name_the_second_fails(world: World) -> None:
+    """It is not even read."""
+    sources = [Source("a", bytes, "a"), Source("b", bytes, "b"), Source("a", bytes, "a")]
+    run = Run(sources, world.notes, Patience(), told, repeated={2})
+
+    await run.work(two_at_a_time())
+
+    assert [report.outcome for report in run.reports] == [Outcome.NEW, Outcome.NEW, Outcome.FAILED]
+    assert world.tried == ["a", "b"]
+    assert "another file here is named a too" in run.reports[2].reason
 
 
 async def test_the_wait_grows_and_others_go_on(world: World) -> None:
@@ -136,16 +186,14 @@ async def test_the_wait_grows_and_others_go_on(world: World) -> None:
     assert 2 <= first <= 6
     assert 4 <= second <= 12
     assert max(at for name, at in zip(world.tried, world.times, strict=True) if name != "a") < times[1]
-    assert [(report.outcome, report.attempts) for report in run.reports()] == [(Outcome.NEW, 3)] + 3 * [
-        (Outcome.NEW, 1)
-    ]
+    assert [(report.outcome, report.attempts) for report in run.reports] == [(Outcome.NEW, 3)] + 3 * [(Outcome.NEW, 1)]
 
 
 async def test_a_file_that_is_worked_on_is_waited_for(world: World) -> None:
     """However long that takes, it is no failure."""
     world.scripts["a"] = ["taken"] * 20
 
-    (report,) = (await world.run("a")).reports()
+    (report,) = (await world.run("a")).reports
 
     assert (report.outcome, report.attempts, len(world.tried)) == (Outcome.NEW, 1, 21)
 
@@ -160,7 +208,7 @@ async def test_what_befalls_all_is_nobodys_fault(world: World) -> None:
     second = await world.run("abcd")
 
     assert second.given_up == ""
-    assert [report.outcome for report in second.reports()] == [Outcome.NEW] * 4
+    assert [report.outcome for report in second.reports] == [Outcome.NEW] * 4
     assert world.notes.rows["a"].attempts == 3
 
 
@@ -171,21 +219,21 @@ async def test_what_is_waiting_when_all_is_given_up_is_not_waited_for(world: Wor
 
     run = await world.run("abcd")
 
-    assert {report.name: report.outcome for report in run.reports()}["a"] is Outcome.NOT_TRIED
+    assert {report.name: report.outcome for report in run.reports}["a"] is Outcome.NOT_TRIED
     assert world.tried.count("a") == 1
     assert asyncio.get_running_loop().time() < 4
 
 
 async def test_giving_up_wakes_those_who_wait(world: World) -> None:
-    """One worker waits for a file's next turn, for a minute at the worst, when another finds that all is in vain."""
+    """A file's next turn is waited for, for a minute at the worst, when another finds that all is in vain."""
     world.scripts["a"] = ["passes"]
     world.scripts["c"] = ["broke"]
     run = Run([Source(name, bytes, name) for name in "abc"], world.notes, Patience(first_s=60, longest_s=60), told)
 
-    await asyncio.gather(*(run.work(cast("Workshop", None)) for _ in range(2)))
+    await run.work(two_at_a_time())
 
     assert asyncio.get_running_loop().time() - world.times[0] == pytest.approx(2 * TRY_S)
-    assert {report.name: report.outcome for report in run.reports()}["a"] is Outcome.NOT_TRIED
+    assert {report.name: report.outcome for report in run.reports}["a"] is Outcome.NOT_TRIED
 
 
 async def test_what_was_merely_found_is_skipped(world: World) -> None:
@@ -209,4 +257,4 @@ async def test_a_page_is_asked_for_once_a_job(world: World) -> None:
     again = await world.run("ab", fetch=fetch)
 
     assert world.tried == ["a", "b"]
-    assert [report.outcome for report in again.reports()] == [Outcome.NEW] * 2
+    assert [report.outcome for report in again.reports] == [Outcome.NEW] * 2
