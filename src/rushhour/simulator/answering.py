@@ -25,6 +25,8 @@ _LONGEST_QUOTE = 240
 _SHORTEST = 4
 _ENOUGH = 0.3
 _CACHED_PASSAGES = 16_384
+_CACHED_ANSWERS = 512
+"""Prompts are long, and a crowd asks few different ones at a time."""
 UNKNOWN = (
     "I do not know: nothing in the context that I was given answers this question. Please ask it in other words, or "
     "add a document that covers it."
@@ -60,14 +62,22 @@ class Prompt:
 
 
 class Answerer:
-    """Finds the answer to a prompt; remembers the sentences of the passages it saw lately."""
+    """Finds the answer to a prompt; remembers the latest, and the sentences of the passages it saw lately."""
 
     def __init__(self) -> None:
+        self._answers: LeastRecentlyUsed[tuple[str, ...], str] = LeastRecentlyUsed(_CACHED_ANSWERS)
         self._passages: LeastRecentlyUsed[str, tuple[Sentence, ...]] = LeastRecentlyUsed(_CACHED_PASSAGES)
 
     def answer(self, context: Sequence[str], asked: str) -> str:
         """Answer the last user message `asked`, given the texts of the messages before it (system prompts, say)."""
-        prompt = take_apart(context, asked)
+        key = (*context, asked)
+        answer = self._answers.get(key)
+        if answer is None:
+            answer = self._find(take_apart(context, asked))
+            self._answers.put(key, answer)
+        return answer
+
+    def _find(self, prompt: Prompt) -> str:
         best = self._best(prompt)
         if best is None:
             return UNKNOWN
