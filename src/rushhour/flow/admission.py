@@ -60,24 +60,27 @@ class Admission:
         """Seconds that a call of this cost would wait in the preferred queue."""
         return self._queues[0].predict(cost, call, asyncio.get_running_loop().time())
 
-    def enter(self, cost: Cost, call: Call, later: Cost | None = None) -> AbstractContextManager[None]:
+    def enter(
+        self, cost: Cost, call: Call, later: Cost | None = None, *, wait: float | None = None
+    ) -> AbstractContextManager[None]:
         """Promise the call a place, to be held until it joins the queue; `later` is its cost outside of a rush.
 
+        `wait` is what `wait` has just told of this cost, if it was asked.
         Raises WouldMissDeadline with the time after which the shortest queue will have drained, and served those who
         were told so before.
         """
         now = asyncio.get_running_loop().time()
         besides = CAUTION * (self._before.value + self._after.value)
-        shortest, wait = self._queues[0], math.inf
+        shortest, least = self._queues[0], math.inf
         for queue in self._queues:
-            theirs = queue.predict(cost, call, now)
+            theirs = queue.predict(cost, call, now) if wait is None or queue is not self._queues[0] else wait
             if theirs <= 0 or now + SLIP * theirs + besides <= call.deadline:
                 return queue.promise(cost, call)
-            if theirs < wait:
-                shortest, wait = queue, theirs
-        advice = shortest.advise(wait, later or cost, call, now)
+            if theirs < least:
+                shortest, least = queue, theirs
+        advice = shortest.advise(least, later or cost, call, now)
         raise WouldMissDeadline(
-            f"An answer would take about {SLIP * wait + besides:.1f} s and the request's deadline is in "
+            f"An answer would take about {SLIP * least + besides:.1f} s and the request's deadline is in "
             f"{call.deadline - now:.1f} s; come back in {advice:.1f} s or allow a longer timeout.",
             retry_after=advice,
         )

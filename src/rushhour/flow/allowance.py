@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from rushhour.flow.call import Event
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
+class Allowance(msgspec.Struct, frozen=True):
     """One limit of a provider: how much in all, how much is left, seconds until it is full again, seconds it is for.
 
     OpenAI's `reset` is the time until full of a continuous bucket, so (limit, remaining, reset) tell its depth
@@ -27,16 +26,14 @@ class Allowance:
         return self.remaining is not None and self.remaining <= 0
 
 
-@dataclass(frozen=True, slots=True)
-class LimitHeaders:
+class LimitHeaders(msgspec.Struct, frozen=True):
     """The limits on requests and on tokens that one reply stated."""
 
     requests: Allowance | None = None
     tokens: Allowance | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LimitsSeen(Event):
+class LimitsSeen(Event, frozen=True):
     """A provider stated its limits; pacing may learn from it."""
 
     limits: LimitHeaders

@@ -25,8 +25,7 @@ Q = TypeVar("Q")
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, slots=True)
-class Batched(Event):
+class Batched(Event, frozen=True):
     """The request travelled with `items` in one call, and is accountable for `share` of its `events`."""
 
     items: int

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from rushhour.errors import RushhourError
@@ -36,8 +35,7 @@ class SharedCache(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class CacheLost(Event):
+class CacheLost(Event, frozen=True):
     """The shared cache could not be asked, or told; it counts as a miss."""
 
     cause: RushhourError

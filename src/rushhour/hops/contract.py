@@ -40,8 +40,7 @@ class Usage(msgspec.Struct, frozen=True):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Used(Event):
+class Used(Event, frozen=True):
     """A provider call was paid for: its model and usage (emitted once a call, by the adapter)."""
 
     model: str

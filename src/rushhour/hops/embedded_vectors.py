@@ -29,8 +29,7 @@ AT_ONCE: Final = 64
 Answer: TypeAlias = list[Match] | Rejected
 
 
-@dataclass(frozen=True, slots=True)
-class Scanned(Event):
+class Scanned(Event, frozen=True):
     """A query was answered: how many shared its scan, over how many records."""
 
     together: int

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import msgspec
@@ -15,8 +14,7 @@ from rushhour.hops.contract import Message, Passage, Usage
 from rushhour.rag.retrieval.filters import Filter
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(msgspec.Struct, frozen=True):
     """A question to one collection, with the conversation before it.
 
     None means: as the settings say. A `fresh` answer is made for this question alone: it is neither taken from a cache

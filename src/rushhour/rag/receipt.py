@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
+
+import msgspec
 
 from rushhour.errors import Throttled
 from rushhour.flow.batch import Batched
@@ -37,8 +39,7 @@ class Price:
         return tokens + usage.searches * self.search / 1e3
 
 
-@dataclass(slots=True)
-class _HopAccount:
+class _HopAccount(msgspec.Struct):
     """What one hop did for this answer.
 
     `calls` is its share of the calls that were paid for, `attempts` how often it went to the provider, hedges aside;
@@ -86,20 +87,19 @@ _SHOWN: Final[Mapping[str, int | None]] = {
 """The counts of an account, and the digits after the point that are shown; None makes it a whole number."""
 
 
-@dataclass(slots=True)
-class Receipt:
+class Receipt(msgspec.Struct):
     """A sink of one answer's events; `prices` are by model.
 
     `reused` says whence the whole answer came if nobody generated it for this question; `by` names who answered in
     the place of the hop that was asked.
     """
 
-    prices: Mapping[str, Price] = field(default_factory=dict)
-    degraded: list[str] = field(default_factory=list)
+    prices: Mapping[str, Price] = msgspec.field(default_factory=dict)
+    degraded: list[str] = msgspec.field(default_factory=list)
     cost_usd: float = 0.0
     reused: str | None = None
     by: str = ""
-    _hops: dict[str, _HopAccount] = field(default_factory=dict)
+    _hops: dict[str, _HopAccount] = msgspec.field(default_factory=dict)
 
     def record(self, event: Event) -> None:
         """Account for an event; events of no interest are passed over."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from rushhour.simulator.draws import Draws
 from rushhour.simulator.exchange import Handler, Reply, Request, Surface, Visit
 from rushhour.simulator.faults import FAULTS
@@ -31,8 +33,7 @@ class _Station:
     weather: Weather
 
 
-@dataclass(slots=True)
-class _Place:
+class _Place(msgspec.Struct):
     """A call's place on its station: whether it stands in the queue, so that it leaves once."""
 
     station: _Station

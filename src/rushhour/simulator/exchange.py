@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import enum
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 import msgspec
@@ -19,16 +18,15 @@ from rushhour.simulator.ledger import Connection, Entry
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass(slots=True)
-class Request:
+class Request(msgspec.Struct):
     """A call as it arrived; header names are found in lower case."""
 
     method: str
     path: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     body: bytes = b""
-    query: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    connection: Connection = field(default_factory=Connection)
+    query: Mapping[str, Sequence[str]] = msgspec.field(default_factory=dict)
+    connection: Connection = msgspec.field(default_factory=Connection)
 
     def parameter(self, name: str, default: str = "") -> str:
         """Return the first value of a query parameter."""
@@ -53,8 +51,7 @@ class Ending(enum.Enum):
     """FIN, then a reset: what a call meets that was sent while the server closed the idle connection."""
 
 
-@dataclass(slots=True)
-class Reply:
+class Reply(msgspec.Struct):
     """What goes back: a body, or a stream of pieces, and how the connection ends.
 
     Whoever carries the reply calls `close` exactly once, however it ends, `delivered` telling whether all of it left.
@@ -62,7 +59,7 @@ class Reply:
 
     status: int = 200
     body: bytes = b""
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
     stream: AsyncGenerator[bytes, None] | None = None
     ending: Ending = Ending.KEPT
     on_close: Callable[[bool, int], None] | None = None
@@ -84,8 +81,7 @@ def json_reply(content: Any, status: int = 200, headers: Mapping[str, str] | Non
     return Reply(status, _encode(content), {"content-type": "application/json", **(headers or {})})
 
 
-@dataclass(slots=True)
-class Visit:
+class Visit(msgspec.Struct):
     """One call on its way through a surface: its luck, its line in the ledger, and how loaded the provider is.
 
     `headers` are what the reply carries whatever it says: limits as they stood when the call was admitted.
@@ -96,7 +92,7 @@ class Visit:
     entry: Entry
     draw: Draw
     slowdown: float = 1.0
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
     refusal: str = ""
 
 

@@ -8,8 +8,9 @@ whether earned or a fault); `faults` (any other fault, by name); `rejected` (ano
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from rushhour.simulator.accounts import Client, Tally
 from rushhour.simulator.conduct import Conduct
@@ -19,8 +20,7 @@ _PASSING = frozenset({408, 409, 425, 429})
 """The 4xx that another attempt may turn into success."""
 
 
-@dataclass(slots=True)
-class Entry:
+class Entry(msgspec.Struct):
     """The line of one call, which surfaces fill in as they learn.
 
     `at` is in seconds since the last reset; `texts` are hashes of what the call had embedded and pays for;
@@ -41,7 +41,7 @@ class Entry:
     tokens_out: int = 0
     cost_usd: float = 0.0
     read_units: int = 0
-    texts: list[int] = field(default_factory=list)
+    texts: list[int] = msgspec.field(default_factory=list)
 
 
 class Connection:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from urllib.parse import unquote
+
+from msgspec import structs
 
 from rushhour.simulator.exchange import Request, Surface
 
@@ -33,7 +34,7 @@ class Paths:
         for pattern, wanted in self._named.get(len(segments), ()):
             names = _match(wanted, segments)
             if names is not None:
-                return replace(request, path=pattern, query={**request.query, **names})
+                return structs.replace(request, path=pattern, query={**request.query, **names})
         return request
 
 

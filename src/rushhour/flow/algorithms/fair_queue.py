@@ -18,6 +18,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+import msgspec
+
 T = TypeVar("T")
 
 LEAST_CHARGE = 1e-6
@@ -26,8 +28,7 @@ FEW = 64
 """So many dead entries may lie about in any case."""
 
 
-@dataclass(slots=True, eq=False)
-class Entry(Generic[T]):
+class Entry(msgspec.Struct, Generic[T], eq=False):
     """A place in the queue; `cost` is what serving it is charged against its tenant's turn."""
 
     item: T

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import TracebackType
+
 SETTLED = 1e-9
 """Less than this is what adding and subtracting left over."""
 
@@ -11,6 +13,10 @@ class Promises:
 
     def __init__(self) -> None:
         self._by_tenant: dict[str, float] = {}
+
+    def of(self, tenant: str, cost: float) -> Promise:
+        """Return a block that counts a call which will come."""
+        return Promise(self, tenant, cost)
 
     def make(self, tenant: str, cost: float) -> None:
         """Count a call that will come."""
@@ -29,3 +35,20 @@ class Promises:
             return mine
         others = (theirs for other, theirs in self._by_tenant.items() if other != tenant)
         return mine + sum(min(theirs, mine + cost) for theirs in others)
+
+
+class Promise:
+    """One call that will come: counted until the block ends."""
+
+    __slots__ = ("_cost", "_promises", "_tenant")
+
+    def __init__(self, promises: Promises, tenant: str, cost: float) -> None:
+        self._promises, self._tenant, self._cost = promises, tenant, cost
+
+    def __enter__(self) -> None:
+        self._promises.make(self._tenant, self._cost)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._promises.keep(self._tenant, self._cost)

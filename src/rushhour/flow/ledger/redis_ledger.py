@@ -10,7 +10,6 @@ import asyncio
 import random
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from rushhour.errors import ConnectionLost, SettingsError
@@ -26,16 +25,14 @@ BEAT_S = 2.0
 HOP = "ledger"
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerLost(Event):
+class LedgerLost(Event, frozen=True):
     """Redis is out of reach: this replica paces to the limit divided by `replicas`."""
 
     replicas: int
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerBack(Event):
+class LedgerBack(Event, frozen=True):
     """Redis is in reach again after `seconds`: limits are shared."""
 
     seconds: float

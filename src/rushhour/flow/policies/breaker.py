@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from rushhour.errors import CircuitOpen, QuotaExhausted, RushhourError, Throttled, UpstreamError
 from rushhour.flow.algorithms.health import HealthWindow, Slice
 from rushhour.flow.call import Call, Event, Hop
@@ -55,16 +57,14 @@ class BreakerSettings:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it must be at least 1")
 
 
-@dataclass(frozen=True, slots=True)
-class Opened(Event):
+class Opened(Event, frozen=True):
     """The circuit opened for `seconds` because of `why`."""
 
     seconds: float
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Closed(Event):
+class Closed(Event, frozen=True):
     """A probe succeeded: the circuit is closed."""
 
 
@@ -74,8 +74,7 @@ class _State(enum.Enum):
     PROBING = enum.auto()
 
 
-@dataclass(slots=True, eq=False)
-class _Attempt:
+class _Attempt(msgspec.Struct, eq=False):
     """One call at the adapter; `openings` is how often the circuit had opened when it left."""
 
     call: Call

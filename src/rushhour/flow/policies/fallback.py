@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from rushhour.errors import (
@@ -18,8 +17,7 @@ from rushhour.errors import (
 from rushhour.flow.call import Call, Event, Hop
 
 
-@dataclass(frozen=True, slots=True)
-class Degraded(Event):
+class Degraded(Event, frozen=True):
     """The answer is less than it could be: `label` says how, `cause` why, `by` who answers instead."""
 
     label: str

@@ -41,8 +41,7 @@ class HedgeSettings:
             raise ValueError(f"burst is {self.burst!r}; it must be at least 1, or no call could be hedged")
 
 
-@dataclass(frozen=True, slots=True)
-class Hedged(Event):
+class Hedged(Event, frozen=True):
     """No answer after `waited` seconds: a second call was made."""
 
     waited: float

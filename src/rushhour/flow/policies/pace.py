@@ -13,15 +13,16 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from rushhour.errors import CircuitOpen, DeadlineExceeded, QueueFull, Throttled, WouldMissDeadline
 from rushhour.flow.algorithms.fair_queue import Entry, FairQueue
-from rushhour.flow.algorithms.promises import Promises
+from rushhour.flow.algorithms.promises import Promise, Promises
 from rushhour.flow.algorithms.recent import Recent
 from rushhour.flow.algorithms.returns import Returns
 from rushhour.flow.algorithms.standing import StandingQueue
@@ -62,30 +63,26 @@ class PaceSettings:
     gate_jitter: float = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class Queued(Event):
+class Queued(Event, frozen=True):
     """The call waits: `position` calls go before it, for about `eta` seconds."""
 
     position: int
     eta: float
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted(Event):
+class Admitted(Event, frozen=True):
     """The call goes to the provider after `waited` seconds in the queue."""
 
     waited: float
 
 
-@dataclass(frozen=True, slots=True)
-class Gated(Event):
+class Gated(Event, frozen=True):
     """A 429 closed the gate for the whole hop, for `seconds`."""
 
     seconds: float
 
 
-@dataclass(slots=True, eq=False)
-class _Waiting:
+class _Waiting(msgspec.Struct, eq=False):
     """A call in the queue; the future is resolved when it may go."""
 
     request: Any
@@ -192,15 +189,9 @@ class Pace:
         busy = self._busy(self._quota.price(cost))
         return self._returns.after(wait, call.tenant, busy, now) * self._random.uniform(1.0, JITTER)
 
-    @contextmanager
-    def promise(self, cost: Cost, call: Call) -> Iterator[None]:
-        """Count a call that will join soon in what others are told; leave when it joins."""
-        own = self._busy(self._quota.price(cost))
-        self._promises.make(call.tenant, own)
-        try:
-            yield
-        finally:
-            self._promises.keep(call.tenant, own)
+    def promise(self, cost: Cost, call: Call) -> Promise:
+        """Count a call that will join soon in what others are told; leave the block when it joins."""
+        return self._promises.of(call.tenant, self._busy(self._quota.price(cost)))
 
     def take_spare(self, request: Any) -> bool:
         """Debit one more call if the limit has room for it at this moment; never while anybody waits."""

@@ -52,8 +52,7 @@ class RetrySettings:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; it must be 0 or more")
 
 
-@dataclass(frozen=True, slots=True)
-class Retried(Event):
+class Retried(Event, frozen=True):
     """The attempt with this number failed; the next one starts after `wait` seconds."""
 
     attempt: int

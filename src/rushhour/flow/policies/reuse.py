@@ -13,8 +13,7 @@ from rushhour.flow.call import Call, Event, Hop
 from rushhour.flow.shared_tier import SharedTier
 
 
-@dataclass(frozen=True, slots=True)
-class Reused(Event):
+class Reused(Event, frozen=True):
     """The reply came from the `cache`, or from a call `in_flight` that somebody else had begun."""
 
     how: str

@@ -102,13 +102,12 @@ class Answerer:
         loop = asyncio.get_running_loop()
         begun = loop.time()
         bare, at_chat = prompt(request, (), max_tokens), call.at(CHAT)
-        pressed = pressure.presses(bare, at_chat)
-        with pressure.admit(bare, at_chat, pressed=pressed):
-            found = await self._find(request, call, hurried=pressed)
+        admitted = pressure.admit(bare, at_chat)
+        with admitted.place:
+            found = await self._find(request, call, hurried=admitted.pressed)
             asked = found.prompt(max_tokens)
-        pressure.prepared(loop.time() - begun)
-        pressure.learn(bare, asked)
-        return found, pressure.reduced(asked, request, at_chat) if pressed and asked.passages else asked
+        pressure.prepared(admitted, asked, loop.time() - begun)
+        return found, pressure.reduced(asked, request, at_chat) if admitted.pressed and asked.passages else asked
 
     async def _generate(self, asked: ChatRequest, call: Call, receipt: Receipt) -> Stream[ChatDelta]:
         """Wait for the first words, and learn how long a whole answer takes; one that is left early tells nothing."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 from msgspec import structs
 
@@ -146,7 +145,7 @@ class _Flight:
     def _tell_last_news(self, call: Call, now: float) -> None:
         if self._news and not self._broadcast.opened:
             told_at, queued = self._news
-            call.emit(replace(queued, eta=max(0.0, queued.eta - (now - told_at))))
+            call.emit(structs.replace(queued, eta=max(0.0, queued.eta - (now - told_at))))
 
 
 def _free(how: str, waited: float = 0.0, degraded: Iterable[str] = ()) -> Receipt:

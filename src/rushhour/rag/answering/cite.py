@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from rushhour.hops.contract import Passage
 from rushhour.hops.sentences import ends
@@ -27,8 +28,7 @@ _STATEMENT = 1000
 """Characters before a marker in which the statement is looked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Marked:
+class _Marked(msgspec.Struct, frozen=True):
     """Where in the text a passage is cited."""
 
     number: int

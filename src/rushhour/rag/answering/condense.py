@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from msgspec import structs
@@ -123,7 +123,7 @@ class _Account:
 
     def __call__(self, event: Event) -> None:
         if not isinstance(event, Degraded):
-            self.call.emit(replace(event, hop=CONDENSE))
+            self.call.emit(structs.replace(event, hop=CONDENSE))
 
 
 def leans_back(question: str, history: Sequence[Message]) -> bool:

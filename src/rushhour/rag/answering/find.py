@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
+
+import msgspec
 
 from rushhour.flow.call import Call
 from rushhour.hops.contract import ChatRequest, Passage
@@ -17,8 +18,7 @@ Judge: TypeAlias = Callable[[str, Sequence[Passage]], tuple[float, bool]]
 """Says how likely passages are to hold the answer to a question, and whether that is too little."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """What there is to answer from; `searched` is the question as it was looked for."""
 
     question: Question

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from msgspec import structs
 
@@ -41,6 +42,17 @@ class PressureSettings:
     fewest_tokens: int = 128
 
 
+class Admitted(NamedTuple):
+    """A question that was let in: its place, to be held until it joins the queue; what its bare prompt costs.
+
+    One that is `pressed` should be reduced: it would wait too long otherwise.
+    """
+
+    place: AbstractContextManager[None]
+    bare_tokens: float
+    pressed: bool
+
+
 class Pressure:
     """Admits, reduces or refuses questions by what the generator's queue predicts; `cost` is what its pacer charges.
 
@@ -61,27 +73,19 @@ class Pressure:
         """Seconds that an answer lately took of the generator, its queue included: what must be left to it."""
         return self._takes.value
 
-    def presses(self, bare: ChatRequest, call: Call) -> bool:
-        """Whether a prompt that has no passages yet would wait so long that it should be reduced.
+    def admit(self, bare: ChatRequest, call: Call) -> Admitted:
+        """Let in a prompt that has no passages yet; whether a long wait presses it is decided here, at the door.
 
-        To be asked at the door: later, the promises of those who came after count too.
+        Later, the promises of those who came after would count too. Raises WouldMissDeadline when it would come too
+        late, a pressed one even if it is reduced.
         """
-        left = call.deadline - asyncio.get_running_loop().time()
-        return self._admission.wait(self._expected(bare, 1.0), call) > self._settings.tolerated * left
-
-    def admit(self, bare: ChatRequest, call: Call, *, pressed: bool) -> AbstractContextManager[None]:
-        """Promise the prompt a place, to be held until it joins the queue.
-
-        Raises WouldMissDeadline when it would come too late, a `pressed` one even if it is reduced.
-        """
-        whole = self._expected(bare, 1.0)
-        if pressed:
-            return self._admission.enter(self._expected(self._shorter(bare), self._settings.kept), call, whole)
-        return self._admission.enter(whole, call)
-
-    def learn(self, bare: ChatRequest, asked: ChatRequest) -> None:
-        """Learn what the passages add to a prompt's cost."""
-        self._context_tokens.add(self._cost(asked).tokens - self._cost(bare).tokens)
+        cost = self._cost(bare)
+        whole = self._expected(cost, 1.0)
+        wait = self._admission.wait(whole, call)
+        if wait <= self._settings.tolerated * (call.deadline - asyncio.get_running_loop().time()):
+            return Admitted(self._admission.enter(whole, call, wait=wait), cost.tokens, pressed=False)
+        reduced = self._expected(self._cost(self._shorter(bare)), self._settings.kept)
+        return Admitted(self._admission.enter(reduced, call, whole), cost.tokens, pressed=True)
 
     def reduced(self, asked: ChatRequest, question: Question, call: Call) -> ChatRequest:
         """Return a cheaper request, and emit Degraded; or the same one, where being less would not be cheaper."""
@@ -97,17 +101,17 @@ class Pressure:
             call.emit(Degraded(call.hop, REDUCED, why))
         return fitted
 
-    def prepared(self, seconds: float) -> None:
-        """Learn how long a question takes until it joins the generator's queue."""
+    def prepared(self, admitted: Admitted, asked: ChatRequest, seconds: float) -> None:
+        """Learn how long a question took until it joined the generator's queue, and what passages add to its cost."""
         self._admission.prepared(seconds)
+        self._context_tokens.add(self._cost(asked).tokens - admitted.bare_tokens)
 
     def answered(self, seconds: float, waited: float) -> None:
         """Learn how long an answer took to its last word, of which it `waited` so long in the queue."""
         self._takes.add(seconds)
         self._admission.answered(seconds - waited)
 
-    def _expected(self, bare: ChatRequest, part: float) -> Cost:
-        cost = self._cost(bare)
+    def _expected(self, cost: Cost, part: float) -> Cost:
         return Cost(cost.requests, cost.tokens + part * self._context_tokens.value)
 
     def _narrower(self, question: Question) -> Callable[[ChatRequest], ChatRequest]:

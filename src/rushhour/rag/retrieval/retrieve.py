@@ -8,6 +8,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+import msgspec
 from msgspec import structs
 
 from rushhour.catalog.contract import Chunk, Searchable
@@ -50,8 +51,7 @@ class RetrieveSettings:
     ranking: str = "fusion"
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
+class _Wanted(msgspec.Struct, frozen=True):
     """One question to one edition of a collection."""
 
     collection: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from msgspec import structs
@@ -29,8 +28,7 @@ WIDEST: Final = 10_000
 """What a vector store returns at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class Searched(Event):
+class Searched(Event, frozen=True):
     """What each side scored, by chunk id, before the scores became one; a side that was not asked is empty."""
 
     cosines: Mapping[str, float]

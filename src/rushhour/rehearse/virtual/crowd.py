@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import cycle
 
@@ -35,12 +34,11 @@ COMMIT_AFTER_S = ServerOptions().commit_after_s
 Judge = Callable[[str, str], Outcome]
 
 
-@dataclass(slots=True)
-class _Reply:
+class _Reply(msgspec.Struct):
     """One question's answer as it comes; `first_at` is the loop's time of the first word (NaN: there was none)."""
 
     asked_at: float
-    text: list[str] = field(default_factory=list)
+    text: list[str] = msgspec.field(default_factory=list)
     first_at: float = math.nan
     status: int = 0
     advised: float | None = None

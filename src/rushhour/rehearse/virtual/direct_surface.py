@@ -7,7 +7,6 @@ that is refused, is answered in writing after all, so that the real adapter meet
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import msgspec
@@ -26,7 +25,6 @@ from rushhour.simulator.quota import Customer, Quota
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass(slots=True)
 class DirectRequest(Request):
     """A chat call that was not written down: `model` and `prompt` say what its body would.
 
@@ -53,7 +51,6 @@ class Words(NamedTuple):
     size: int
 
 
-@dataclass(slots=True)
 class DirectReply(Reply):
     """An answer that was not written down either."""
 

@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import Hashable
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec import structs
+from msgspec.structs import replace
 
 from rushhour.errors import UnknownCollection
 from rushhour.flow.call import Call, Lane
@@ -126,7 +125,7 @@ async def test_an_answer_is_kept_whole_and_told_without_a_bill() -> None:
 
     again = found.retold(Receipt())
 
-    assert again == structs.replace(ANSWER, usage=Usage(), receipt=Receipt().as_json())
+    assert again == replace(ANSWER, usage=Usage(), receipt=Receipt().as_json())
 
 
 @pytest.mark.parametrize(
@@ -140,7 +139,7 @@ async def test_an_answer_is_kept_whole_and_told_without_a_bill() -> None:
 async def test_what_may_be_better_next_time_is_not_kept(lesser: dict[str, Any]) -> None:
     """Degraded, filtered, or from nothing: the next asker gets a new answer."""
     kept = Shelf().kept()
-    kept.keep(b"k", structs.replace(ANSWER, **lesser))
+    kept.keep(b"k", replace(ANSWER, **lesser))
     assert kept.at_hand(b"k") is None
     assert await kept.last(b"k") is None
 
@@ -148,7 +147,7 @@ async def test_what_may_be_better_next_time_is_not_kept(lesser: dict[str, Any]) 
 async def test_cut_at_max_tokens_is_as_good_as_it_gets() -> None:
     """The limit is part of the question."""
     kept = Shelf().kept()
-    kept.keep(b"k", structs.replace(ANSWER, finish_reason="length"))
+    kept.keep(b"k", replace(ANSWER, finish_reason="length"))
     assert kept.at_hand(b"k") is not None
 
 

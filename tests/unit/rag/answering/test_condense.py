@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from rushhour.errors import Throttled, Unavailable
 from rushhour.flow.call import Call, Event, named, stack

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from rushhour.hops.contract import Message, Passage
 from rushhour.hops.extractive import NO_ANSWER, best_sentences
@@ -138,7 +138,7 @@ def test_the_mark_stands_in_no_text_of_the_request(place: str, monkeypatch: pyte
     taken = "0123456789abcde"
     told = {"text": taken, "instructions": taken, "history": (Message("user", "Oslo?"), Message("assistant", taken))}
 
-    asked = prompt(replace(Question("manual", "Oslo?"), **{place: told[place]}), passages("Oslo", title="Town"), 100)  # type: ignore[arg-type]  # of one field each
+    asked = prompt(replace(Question("manual", "Oslo?"), **{place: told[place]}), passages("Oslo", title="Town"), 100)
 
     assert "<passage-f " in asked.messages[-1].content
 

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Hashable, Sequence
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from rushhour.errors import (
     CircuitOpen,

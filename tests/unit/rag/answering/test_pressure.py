@@ -5,10 +5,10 @@ import math
 import random
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from rushhour.errors import UnknownCollection, WouldMissDeadline
 from rushhour.flow.admission import CAUTION, SLIP, Admission
@@ -79,7 +79,7 @@ async def test_a_wait_presses_when_it_takes_more_than_half_of_the_time(
     wait: float, deadline: float, presses: bool
 ) -> None:
     """Before that there is no reason to answer worse; who has all the time there is never presses."""
-    assert under(Line(wait)).presses(BARE, Call(deadline=deadline)) == presses
+    assert under(Line(wait)).admit(BARE, Call(deadline=deadline)).pressed == presses
 
 
 async def test_under_pressure_passages_and_length_are_halved_and_it_is_told() -> None:
@@ -126,11 +126,10 @@ async def test_a_reduced_answer_is_admitted_before_anyone_is_refused() -> None:
     pressure = under(line)
     full = line.predict(by_tokens(BARE), Call(), 0.0)
 
-    with pressure.admit(BARE, Call(deadline=full - 1), pressed=True):
+    with pressure.admit(BARE, Call(deadline=full - 1)).place:
         assert line.promised[-1].tokens == by_tokens(BARE).tokens - 256
-    for deadline, pressed in ((full - 1, False), (full - 3, True)):
-        with pytest.raises(WouldMissDeadline):
-            pressure.admit(BARE, Call(deadline=deadline), pressed=pressed)
+    with pytest.raises(WouldMissDeadline):
+        pressure.admit(BARE, Call(deadline=full - 3))
 
 
 async def test_the_passages_to_come_are_part_of_the_price() -> None:
@@ -138,9 +137,9 @@ async def test_the_passages_to_come_are_part_of_the_price() -> None:
     line = Line(0.0)
     pressure = under(line)
 
-    pressure.learn(BARE, FULL)
+    pressure.prepared(pressure.admit(BARE, Call()), FULL, 0.0)
 
-    with pressure.admit(BARE, Call(), pressed=False):
+    with pressure.admit(BARE, Call()).place:
         assert line.promised[-1] == by_tokens(FULL)
 
 
