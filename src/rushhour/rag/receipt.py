@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -62,8 +63,7 @@ class _HopAccount(msgspec.Struct):
     def as_json(self) -> dict[str, Any]:
         """Only what happened."""
         said: dict[str, Any] = {}
-        for name, digits in _SHOWN.items():
-            count = getattr(self, name)
+        for count, (name, digits) in zip(_counts(self), _SHOWN.items(), strict=True):
             if count and (shown := round(count, digits)):
                 said[name] = shown
         if self.reused:
@@ -85,6 +85,7 @@ _SHOWN: Final[Mapping[str, int | None]] = {
     "output_tokens": None,
 }
 """The counts of an account, and the digits after the point that are shown; None makes it a whole number."""
+_counts: Final = attrgetter(*_SHOWN)
 
 
 class Receipt(msgspec.Struct):

@@ -66,7 +66,7 @@ class CitationChecker:
     def finish(self) -> str:
         """Return what was held back, now that nothing follows."""
         ready, self._held = self._held, ""
-        return self._check(ready)
+        return self._check(ready) if ready else ""
 
     def citations(self) -> tuple[Citation, ...]:
         """Return every checked citation in the order of the text."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context
@@ -29,6 +30,10 @@ _TICK_S = 1e-9
 _ROUNDS = 256
 """Turns of the loop between two looks at the selector."""
 _WORTH_SWEEPING = 1_024
+_PAGES_A_SECOND = 16
+"""A power of two, so that no rounding puts a timer on the wrong side of a page's end."""
+_NEVER = sys.maxsize
+"""The page of timers that never come."""
 _HOPELESS = "Every task waits, no timer is set: something is never released or never sent."
 
 
@@ -75,6 +80,47 @@ class _Timer(msgspec.Struct, order=True):
         return self.due
 
 
+class _Calendar:
+    """Timers that are not due soon, by the part of a second in which they are ("Calendar Queues", Brown 1988).
+
+    Most of them are deadlines that never come, so they are put in order only when their time has.
+    """
+
+    def __init__(self) -> None:
+        self._pages: dict[int, list[_Timer]] = {}
+        self._order: list[int] = []
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def put(self, timer: _Timer) -> None:
+        """Keep a timer."""
+        self._count += 1
+        number = int(timer.due * _PAGES_A_SECOND) if timer.due < math.inf else _NEVER
+        page = self._pages.get(number)
+        if page is None:
+            self._pages[number] = [timer]
+            heappush(self._order, number)
+        else:
+            page.append(timer)
+
+    def tear_off(self, timers: list[_Timer]) -> float:
+        """Put the timers of the next page in order into an empty list; return when the page after it begins."""
+        number = heappop(self._order)
+        page = self._pages.pop(number)
+        self._count -= len(page)
+        timers += [timer for timer in page if timer.callback is not None]
+        heapify(timers)
+        return (number + 1) / _PAGES_A_SECOND if number != _NEVER else math.inf
+
+    def sweep(self) -> None:
+        """Forget cancelled timers."""
+        for number, page in self._pages.items():
+            self._pages[number] = [timer for timer in page if timer.callback is not None]
+        self._count = sum(map(len, self._pages.values()))
+
+
 class RehearsalLoop(asyncio.SelectorEventLoop):
     """Virtual seconds from 0; deterministic, and interruptible by signals. Without sockets, threads and processes.
 
@@ -89,6 +135,8 @@ class RehearsalLoop(asyncio.SelectorEventLoop):
         self._now = 0.0
         self._ready: deque[_Handle | _Timer] = deque()
         self._timers: list[_Timer] = []
+        self._calendar = _Calendar()
+        self._horizon = 0.0
         self._numbers = count()
         self._sweep_at = _WORTH_SWEEPING
         self.create_future = partial(asyncio.Future, loop=self)  # type: ignore[method-assign]  # the same in C alone
@@ -117,16 +165,17 @@ class RehearsalLoop(asyncio.SelectorEventLoop):
         self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """Call after `delay` virtual seconds."""
-        timer = _Timer(self._now + delay, next(self._numbers), callback, args, context)
-        heappush(self._timers, timer)
-        return timer  # type: ignore[return-value]  # as above
+        return self.call_at(self._now + delay, callback, *args, context=context)
 
     def call_at(  # type: ignore[override]  # as above
         self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """Call at a virtual time; those of one time in the order in which they were set."""
         timer = _Timer(when, next(self._numbers), callback, args, context)
-        heappush(self._timers, timer)
+        if when < self._horizon:
+            heappush(self._timers, timer)
+        else:
+            self._calendar.put(timer)
         return timer  # type: ignore[return-value]  # as above
 
     def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:  # type: ignore[override]  # noqa: ARG002  # typeshed spells the variadic arguments as TypeVarTuple; no executor is used
@@ -145,21 +194,21 @@ class RehearsalLoop(asyncio.SelectorEventLoop):
 
     def _run_once(self) -> None:
         """Run what is ready, and go on to the next timer's time, a good many times; then look for signals."""
-        ready, timers = self._ready, self._timers
+        ready, timers, calendar = self._ready, self._timers, self._calendar
         for _ in range(_ROUNDS):
             if not ready:
                 if self._stopping:  # type: ignore[attr-defined]  # of BaseEventLoop
                     return
-                if not timers:
+                if not (timers or calendar):
                     break
                 self._advance()
             self._turn()
             if self._stopping:  # type: ignore[attr-defined]  # of BaseEventLoop
                 return
         self._process_events(self._selector.select(0))
-        if not (ready or timers):
+        if not (ready or timers or calendar):
             raise Deadlock(_HOPELESS)
-        if len(timers) > self._sweep_at:
+        if len(timers) + len(calendar) > self._sweep_at:
             self._sweep()
 
     def _turn(self) -> None:
@@ -184,19 +233,23 @@ class RehearsalLoop(asyncio.SelectorEventLoop):
 
     def _advance(self) -> None:
         """Set the clock to the next timer that still matters."""
-        timers = self._timers
+        timers, calendar = self._timers, self._calendar
         while timers and timers[0].callback is None:
             heappop(timers)
+        while not timers and calendar:
+            self._horizon = calendar.tear_off(timers)
         if timers:
-            if math.isinf(timers[0].due):
+            due = timers[0].due
+            if due == math.inf:
                 raise Deadlock(_HOPELESS)
-            self._now = max(self._now, timers[0].due) + _TICK_S
+            self._now = max(self._now, due) + _TICK_S
 
     def _sweep(self) -> None:
         """Forget cancelled timers: most deadlines never come."""
         self._timers[:] = [timer for timer in self._timers if timer.callback is not None]
         heapify(self._timers)
-        self._sweep_at = max(2 * len(self._timers), _WORTH_SWEEPING)
+        self._calendar.sweep()
+        self._sweep_at = max(2 * (len(self._timers) + len(self._calendar)), _WORTH_SWEEPING)
 
 
 def run_rehearsal(main: Coroutine[Any, Any, T]) -> T:
