@@ -6,8 +6,9 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from rushhour.flow.ledger.redis_scripts import Script
 
@@ -35,8 +36,7 @@ class Refused(Exception):
     """The server answers, but not this command."""
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(msgspec.Struct, frozen=True):
     """A script with its keys and arguments, or the words of a plain command."""
 
     words: tuple[bytes | str, ...]
@@ -60,8 +60,7 @@ class Link(Protocol):
         ...
 
 
-@dataclass(slots=True, eq=False)
-class _Sending:
+class _Sending(msgspec.Struct, eq=False):
     command: Command
     urgent: bool
     answer: asyncio.Future[Any]

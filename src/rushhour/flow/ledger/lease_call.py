@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 LEASE_S = 0.5
 """Most of the limit that one lease holds beyond burst credit, and how long demand may be absent before it goes back."""
@@ -20,8 +21,7 @@ LIVING_S = 6.0
 """A replica counts as living for this long after it was last heard of."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(msgspec.Struct, frozen=True):
     """One dimension of a lease call, in seconds of the limit.
 
     `taken` was spent without a lease (negative: goes back), `taken_lost` while Redis was out of reach. `need` lets the
@@ -45,8 +45,7 @@ class Ask:
         return (self.name, *(f"{number:.9f}" for number in numbers), "" if self.hint is None else f"{self.hint:.9f}")
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseCall:
+class LeaseCall(msgspec.Struct, frozen=True):
     """A lease call: `lost_s` is how long Redis was out of reach before it, `closed_s` until when nothing may go."""
 
     asks: tuple[Ask, ...]
@@ -60,8 +59,7 @@ class LeaseCall:
         return (replica, *(f"{number:.9f}" for number in numbers), *dimensions)
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(msgspec.Struct, frozen=True):
     """One dimension of the answer: places from `start` on; `tat` after that, `total` of what anybody was granted."""
 
     start: float
@@ -70,8 +68,7 @@ class Grant:
     total: float
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseReply:
+class LeaseReply(msgspec.Struct, frozen=True):
     """The answer to a lease call; times of grants are seconds from `now`, the server's time."""
 
     now: float

@@ -88,12 +88,15 @@ class SharedDimension:
         return max(backlog, self._spent.lately(now))
 
     def runs_out(self, backlog: float, now: float) -> bool:
-        """Whether it is time to ask for more before anybody has to wait for it."""
+        """Whether it is time to ask for more before anybody has to wait for it.
+
+        Where nobody waits and calls are rare, it never is: by the time of the next one its slot would have passed.
+        """
         if self._alone or self.lease.held >= self.soon(backlog, now):
             return False
         if backlog > 0:
             return self.lease.last_ready() - now < AHEAD_S
-        return self.lease.held < self._spent.rate(now) * AHEAD_S
+        return self._often(now) and self.lease.held < self._spent.rate(now) * AHEAD_S
 
     def ask(self, units: float, backlog: float, now: float, *, wants: bool) -> Ask:
         """Ask for what is missing for a cost of `units` and what comes after; tell what the others must know.
@@ -187,3 +190,8 @@ class SharedDimension:
             return self._alone.available(now) / self._alone.rate
         tat = now if self._tat is None else self._tat + self._others.rate(now) * (now - self._seen_at)
         return self.depth - max(0.0, tat - now) + self.lease.held * factor
+
+    def _often(self, now: float) -> bool:
+        """Whether another call like the last one is to be expected while a slot stays good."""
+        besides = self._spent.lately(now) - self._typical / self.rate
+        return besides * self.lease.grace >= self._typical / self.rate * LEASE_S

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 _HEAD = 7
 _WIDTH = 9
 _AHEAD_S = 1.0
@@ -47,8 +49,7 @@ class _Quota:
     withheld_to: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Ask:
+class _Ask(msgspec.Struct, frozen=True):
     """One dimension of a call, as `lease_call.Ask` tells it."""
 
     name: str

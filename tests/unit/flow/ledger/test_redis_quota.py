@@ -93,6 +93,21 @@ async def test_rule_10_replicas_use_the_whole_limit_and_no_more(fake_redis: Modu
     await end(group, tasks)
 
 
+@pytest.mark.parametrize(("pause", "fewest", "most"), [(0.8, 40, 40), (0.05, 1, 20)])
+async def test_more_is_leased_ahead_only_where_it_will_be_used(
+    fake_redis: ModuleType, pause: float, fewest: int, most: int
+) -> None:
+    """Where calls are rare, a slot leased for the next one would have passed by then, unused by anybody."""
+    server = fake_redis.FakeRedis()
+    group = await replicas(server, 1, Limits(3000, None, burst_s=1, use=1.0))
+    for _ in range(40):
+        await asyncio.gather(*group[0].send(1))
+        await asyncio.sleep(pause)
+
+    assert fewest <= group[0].quota.leases <= most
+    await end(group)
+
+
 @SHARED
 @given(
     seed=st.integers(0, 10_000),
