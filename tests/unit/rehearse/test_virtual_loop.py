@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 import math
 import threading
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import pytest
 from hypothesis import given, settings
@@ -42,6 +45,84 @@ def test_sleepers_wake_by_time_and_then_by_order(delays: list[float]) -> None:
     expected = sorted(range(len(delays)), key=lambda number: delays[number])
 
     assert run_rehearsal(_woken_in_order(delays)) == expected
+
+
+class _OneHeap:
+    """The order that is promised, made as simply as can be: by time, and of one time as they were set."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.told: list[int] = []
+        self._timers: list[tuple[float, int, int]] = []
+        self._set = 0
+
+    def call_later(self, delay: float, number: int) -> int:
+        self._set += 1
+        heapq.heappush(self._timers, (self.now + delay, self._set, number))
+        return self._set
+
+    def cancel(self, order: int) -> None:
+        self._timers = sorted(timer for timer in self._timers if timer[1] != order)
+
+    def run(self, then: Callable[[int], None]) -> None:
+        while self._timers:
+            due, _, number = heapq.heappop(self._timers)
+            self.now = max(self.now, due)
+            self.told.append(number)
+            then(number)
+
+
+_Step: TypeAlias = tuple[list[float], int | None]
+"""What a timer does when it comes: sets others, after these delays, and cancels the n-th of all that were set."""
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(st.sampled_from([0.001, 0.0625, 0.0626, 0.3, 1.0, 60.0, 1e6]), max_size=3),
+            st.none() | st.integers(0, 30),
+        ),
+        min_size=1,
+        max_size=30,
+    )
+)
+def test_timers_that_set_and_cancel_others_come_in_the_promised_order(program: list[_Step]) -> None:
+    """However far off they are, whichever page of the calendar they lie on."""
+
+    def play(later: Callable[[float, int], Any], cancel: Callable[[Any], None]) -> Callable[[int], None]:
+        handles: list[Any] = []
+
+        def begin(number: int) -> None:
+            if number >= len(program):
+                return
+            delays, victim = program[number]
+            for delay in delays:
+                handles.append(later(delay, len(handles) + 1))
+            if victim is not None and victim < len(handles):
+                cancel(handles[victim])
+
+        return begin
+
+    async def main() -> list[int]:
+        loop = asyncio.get_running_loop()
+        told: list[int] = []
+
+        def come(number: int) -> None:
+            told.append(number)
+            begin(number)
+
+        begin = play(lambda delay, number: loop.call_later(delay, come, number), lambda handle: handle.cancel())
+        begin(0)
+        await asyncio.sleep(1e9)
+        return told
+
+    promised = _OneHeap()
+    begin = play(promised.call_later, promised.cancel)
+    begin(0)
+    promised.run(begin)
+
+    assert run_rehearsal(main()) == promised.told
 
 
 def test_a_wait_that_nothing_ends_is_an_error() -> None:
