@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rushhour.rehearse.virtual.loop import RehearsalLoop, run_rehearsal
+from rushhour.rehearse.virtual.loop import _TICK_S, RehearsalLoop, run_rehearsal
 from rushhour.testing import Deadlock
 
 
@@ -51,25 +51,34 @@ class _OneHeap:
     """The order that is promised, made as simply as can be: by time, and of one time as they were set."""
 
     def __init__(self) -> None:
-        self.now = 0.0
         self.told: list[int] = []
+        self._now = 0.0
         self._timers: list[tuple[float, int, int]] = []
         self._set = 0
+        self._cancelled: set[int] = set()
 
     def call_later(self, delay: float, number: int) -> int:
         self._set += 1
-        heapq.heappush(self._timers, (self.now + delay, self._set, number))
+        heapq.heappush(self._timers, (self._now + delay, self._set, number))
         return self._set
 
     def cancel(self, order: int) -> None:
-        self._timers = sorted(timer for timer in self._timers if timer[1] != order)
+        self._cancelled.add(order)
 
     def run(self, then: Callable[[int], None]) -> None:
         while self._timers:
-            due, _, number = heapq.heappop(self._timers)
-            self.now = max(self.now, due)
-            self.told.append(number)
-            then(number)
+            due, order, _ = self._timers[0]
+            if order in self._cancelled:
+                heapq.heappop(self._timers)
+                continue
+            self._now = max(self._now, due) + _TICK_S
+            together = []
+            while self._timers and self._timers[0][0] <= self._now:
+                together.append(heapq.heappop(self._timers))
+            for _, order, number in together:
+                if order not in self._cancelled:
+                    self.told.append(number)
+                    then(number)
 
 
 _Step: TypeAlias = tuple[list[float], int | None]
