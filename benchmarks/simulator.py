@@ -25,6 +25,7 @@ from benchmarks.report import Column, Report, arguments
 PROMISED = 3_000.0
 """Requests a second of CPU, for the calls whose replies are one body."""
 CONNECTIONS = 64
+FEWEST = 1_000
 NAMESPACE = "benchmark"
 DIMENSIONS = 512
 RECORDS = 500
@@ -92,6 +93,8 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--requests", type=int, default=8_000, help="of each kind")
     given = parser.parse_args()
+    if given.requests < FEWEST:
+        parser.error(f"--requests {given.requests}: ask for at least {FEWEST:,}; the CPU's account ticks every 10 ms.")
     report = Report("simulator")
     asyncio.run(measure(report, given))
     report.finish(given.json)

@@ -27,6 +27,9 @@ _ENOUGH = 0.3
 _CACHED_PASSAGES = 16_384
 _CACHED_ANSWERS = 512
 """Prompts are long, and a crowd asks few different ones at a time."""
+_LONGEST_PROMPT = 32_768
+_LONGEST_PASSAGE = 8_192
+"""Characters; longer ones are not remembered, lest whoever sends whole books fill the memory with them."""
 UNKNOWN = (
     "I do not know: nothing in the context that I was given answers this question. Please ask it in other words, or "
     "add a document that covers it."
@@ -62,7 +65,10 @@ class Prompt:
 
 
 class Answerer:
-    """Finds the answer to a prompt; remembers the latest, and the sentences of the passages it saw lately."""
+    """Finds the answer to a prompt; remembers the latest, and the sentences of the passages it saw lately.
+
+    It remembers nothing of a size beyond reason: what it remembers is bounded in characters too.
+    """
 
     def __init__(self) -> None:
         self._answers: LeastRecentlyUsed[tuple[str, ...], str] = LeastRecentlyUsed(_CACHED_ANSWERS)
@@ -74,7 +80,8 @@ class Answerer:
         answer = self._answers.get(key)
         if answer is None:
             answer = self._find(take_apart(context, asked))
-            self._answers.put(key, answer)
+            if sum(map(len, key)) <= _LONGEST_PROMPT:
+                self._answers.put(key, answer)
         return answer
 
     def _find(self, prompt: Prompt) -> str:
@@ -109,7 +116,8 @@ class Answerer:
             known = tuple(
                 sentence for paragraph in _PARAGRAPH.split(passage) for sentence in split_sentences(paragraph)
             )
-            self._passages.put(passage, known)
+            if len(passage) <= _LONGEST_PASSAGE:
+                self._passages.put(passage, known)
         return known
 
 

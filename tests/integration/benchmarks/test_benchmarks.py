@@ -20,7 +20,7 @@ SMALL = {
     "comparison": ["--calls=30"],
     "replicas": ["--seconds=8", "--shared-only"],
     "exact_scan": ["--vectors", "1000", "10000"],
-    "simulator": ["--requests=200"],
+    "simulator": ["--requests=1000"],
 }
 CLOCKED = ("overhead", "simulator")
 """Whatever these promise is a matter of the machine's speed."""

@@ -6,6 +6,7 @@ import asyncio
 import heapq
 import math
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -53,9 +54,15 @@ class _OneHeap:
     def __init__(self) -> None:
         self.told: list[int] = []
         self._now = 0.0
+        self._ready: deque[tuple[int, int]] = deque()
         self._timers: list[tuple[float, int, int]] = []
         self._set = 0
         self._cancelled: set[int] = set()
+
+    def call_soon(self, number: int) -> int:
+        self._set += 1
+        self._ready.append((self._set, number))
+        return self._set
 
     def call_later(self, delay: float, number: int) -> int:
         self._set += 1
@@ -66,40 +73,43 @@ class _OneHeap:
         self._cancelled.add(order)
 
     def run(self, then: Callable[[int], None]) -> None:
-        while self._timers:
-            due, order, _ = self._timers[0]
-            if order in self._cancelled:
-                heapq.heappop(self._timers)
-                continue
-            self._now = max(self._now, due) + _TICK_S
-            together = []
+        while self._ready or self._timers:
+            if not self._ready:
+                due, order, _ = self._timers[0]
+                if order in self._cancelled:
+                    heapq.heappop(self._timers)
+                    continue
+                self._now = max(self._now, due) + _TICK_S
             while self._timers and self._timers[0][0] <= self._now:
-                together.append(heapq.heappop(self._timers))
-            for _, order, number in together:
+                _, order, number = heapq.heappop(self._timers)
+                self._ready.append((order, number))
+            for _ in range(len(self._ready)):
+                order, number = self._ready.popleft()
                 if order not in self._cancelled:
                     self.told.append(number)
                     then(number)
 
 
-_Step: TypeAlias = tuple[list[float], int | None]
-"""What a timer does when it comes: sets others, after these delays, and cancels the n-th of all that were set."""
+_Delay: TypeAlias = float | None
+"""None: as soon as what is ready has run."""
+_Step: TypeAlias = tuple[list[_Delay], int | None]
+"""What a callback does: sets others, each after its delay, and cancels the n-th of all that were set."""
+_PAGE_S = 1 / 16
+_DELAYS = st.sampled_from(
+    [None, 0.0, -1.0, 1e-10, 0.001, _PAGE_S - 1e-9, _PAGE_S - 5e-10, _PAGE_S, 0.0626, 0.3, 1.0, 60.0, 1e6, 1e18, 1e30]
+)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(
-    st.lists(
-        st.tuples(
-            st.lists(st.sampled_from([0.001, 0.0625, 0.0626, 0.3, 1.0, 60.0, 1e6]), max_size=3),
-            st.none() | st.integers(0, 30),
-        ),
-        min_size=1,
-        max_size=30,
-    )
+    st.lists(st.tuples(st.lists(_DELAYS, max_size=4), st.none() | st.integers(0, 30)), min_size=1, max_size=30),
 )
 def test_timers_that_set_and_cancel_others_come_in_the_promised_order(program: list[_Step]) -> None:
-    """However far off they are, whichever page of the calendar they lie on."""
+    """However far off they are, whichever page of the calendar they lie on, whatever else is ready."""
 
-    def play(later: Callable[[float, int], Any], cancel: Callable[[Any], None]) -> Callable[[int], None]:
+    def play(
+        soon: Callable[[int], Any], later: Callable[[float, int], Any], cancel: Callable[[Any], None]
+    ) -> Callable[[int], None]:
         handles: list[Any] = []
 
         def begin(number: int) -> None:
@@ -107,7 +117,8 @@ def test_timers_that_set_and_cancel_others_come_in_the_promised_order(program: l
                 return
             delays, victim = program[number]
             for delay in delays:
-                handles.append(later(delay, len(handles) + 1))
+                following = len(handles) + 1
+                handles.append(soon(following) if delay is None else later(delay, following))
             if victim is not None and victim < len(handles):
                 cancel(handles[victim])
 
@@ -121,13 +132,17 @@ def test_timers_that_set_and_cancel_others_come_in_the_promised_order(program: l
             told.append(number)
             begin(number)
 
-        begin = play(lambda delay, number: loop.call_later(delay, come, number), lambda handle: handle.cancel())
+        begin = play(
+            lambda number: loop.call_soon(come, number),
+            lambda delay, number: loop.call_later(delay, come, number),
+            lambda handle: handle.cancel(),
+        )
         begin(0)
-        await asyncio.sleep(1e9)
+        await asyncio.sleep(1e35)
         return told
 
     promised = _OneHeap()
-    begin = play(promised.call_later, promised.cancel)
+    begin = play(promised.call_soon, promised.call_later, promised.cancel)
     begin(0)
     promised.run(begin)
 

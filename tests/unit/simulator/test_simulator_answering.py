@@ -72,6 +72,21 @@ def test_the_same_prompt_gives_the_same_answer() -> None:
     assert Answerer().answer([], PASSAGES + "What is used to wrap a block?") == first
 
 
+def test_whole_books_are_answered_and_not_remembered() -> None:
+    """A client that sends them again and again does not fill the memory."""
+    answerer = Answerer()
+    book = "Sets are distinct hashable objects. " * 2_000
+    asked = PLAIN.format(question="What are sets of distinct hashable objects?")
+
+    assert answerer.answer([book], asked) == answerer.answer([book], asked) != UNKNOWN
+
+    assert len(answerer._answers) == 0
+    assert len(answerer._passages) == 0
+    answerer.answer([], asked)
+    assert len(answerer._answers) == 1
+    assert len(answerer._passages) > 0
+
+
 @pytest.mark.parametrize(
     ("asked", "question"),
     [

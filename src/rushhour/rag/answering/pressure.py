@@ -43,13 +43,13 @@ class PressureSettings:
 
 
 class Admitted(NamedTuple):
-    """A question that was let in: its place, to be held until it joins the queue; what its bare prompt costs.
+    """A question that was let in: its place, to be held until it joins the queue; its bare prompt.
 
     One that is `pressed` should be reduced: it would wait too long otherwise.
     """
 
     place: AbstractContextManager[None]
-    bare_tokens: float
+    bare: ChatRequest
     pressed: bool
 
 
@@ -83,9 +83,9 @@ class Pressure:
         whole = self._expected(cost, 1.0)
         wait = self._admission.wait(whole, call)
         if wait <= self._settings.tolerated * (call.deadline - asyncio.get_running_loop().time()):
-            return Admitted(self._admission.enter(whole, call, wait=wait), cost.tokens, pressed=False)
+            return Admitted(self._admission.enter(whole, call, wait=wait), bare, pressed=False)
         reduced = self._expected(self._cost(self._shorter(bare)), self._settings.kept)
-        return Admitted(self._admission.enter(reduced, call, whole), cost.tokens, pressed=True)
+        return Admitted(self._admission.enter(reduced, call, whole), bare, pressed=True)
 
     def reduced(self, asked: ChatRequest, question: Question, call: Call) -> ChatRequest:
         """Return a cheaper request, and emit Degraded; or the same one, where being less would not be cheaper."""
@@ -104,7 +104,7 @@ class Pressure:
     def prepared(self, admitted: Admitted, asked: ChatRequest, seconds: float) -> None:
         """Learn how long a question took until it joined the generator's queue, and what passages add to its cost."""
         self._admission.prepared(seconds)
-        self._context_tokens.add(self._cost(asked).tokens - admitted.bare_tokens)
+        self._context_tokens.add(self._cost(asked).tokens - self._cost(admitted.bare).tokens)
 
     def answered(self, seconds: float, waited: float) -> None:
         """Learn how long an answer took to its last word, of which it `waited` so long in the queue."""
@@ -112,7 +112,7 @@ class Pressure:
         self._admission.answered(seconds - waited)
 
     def _expected(self, cost: Cost, part: float) -> Cost:
-        return Cost(cost.requests, cost.tokens + part * self._context_tokens.value)
+        return Cost(cost.requests, max(cost.tokens + part * self._context_tokens.value, 0.0))
 
     def _narrower(self, question: Question) -> Callable[[ChatRequest], ChatRequest]:
         def narrower(asked: ChatRequest) -> ChatRequest:

@@ -74,7 +74,8 @@ class Arriving:
 
     async def _carry(self) -> None:
         """Take the reply from the provider as it sends it."""
-        delivered, number = False, 0
+        delivered, number, woke = False, 0, -1.0
+        clock = asyncio.get_running_loop().time
         try:
             async with aclosing(_pieces(self._sent)) as pieces:
                 async for piece in pieces:
@@ -82,8 +83,9 @@ class Arriving:
                     self._arrived.append(piece)
                     self._wake()
                     number += 1
-                    if number > _AT_ONCE:
+                    if number > _AT_ONCE and clock() > woke:  # what was due meanwhile is not late again
                         await asyncio.sleep(PACKET_S)
+                        woke = clock()
             delivered = self._sent.ending is Ending.KEPT
         except Exception as cause:  # noqa: BLE001  # the simulator's own mistake: whoever reads is told
             self._failed = cause

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import sys
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context
@@ -32,8 +31,8 @@ _ROUNDS = 256
 _WORTH_SWEEPING = 1_024
 _PAGES_A_SECOND = 16
 """A power of two, so that no rounding puts a timer on the wrong side of a page's end."""
-_NEVER = sys.maxsize
-"""The page of timers that never come."""
+_LAST = 2**44
+"""The page of timers that are due in 35,000 years or never."""
 _HOPELESS = "Every task waits, no timer is set: something is never released or never sent."
 
 
@@ -97,7 +96,8 @@ class _Calendar:
     def put(self, timer: _Timer) -> None:
         """Keep a timer."""
         self._count += 1
-        number = int(timer.due * _PAGES_A_SECOND) if timer.due < math.inf else _NEVER
+        page_number = timer.due * _PAGES_A_SECOND
+        number = int(page_number) if page_number < _LAST else _LAST
         page = self._pages.get(number)
         if page is None:
             self._pages[number] = [timer]
@@ -106,13 +106,17 @@ class _Calendar:
             page.append(timer)
 
     def tear_off(self, timers: list[_Timer]) -> float:
-        """Put the timers of the next page in order into an empty list; return when the page after it begins."""
+        """Put the timers of the next page in order among others; return when the page after it begins."""
         number = heappop(self._order)
         page = self._pages.pop(number)
         self._count -= len(page)
         timers += [timer for timer in page if timer.callback is not None]
         heapify(timers)
-        return (number + 1) / _PAGES_A_SECOND if number != _NEVER else math.inf
+        return (number + 1) / _PAGES_A_SECOND if number != _LAST else math.inf
+
+    def begins(self) -> float:
+        """Return when the next page begins."""
+        return self._order[0] / _PAGES_A_SECOND if self._order else math.inf
 
     def sweep(self) -> None:
         """Forget cancelled timers."""
@@ -136,7 +140,7 @@ class RehearsalLoop(asyncio.SelectorEventLoop):
         self._ready: deque[_Handle | _Timer] = deque()
         self._timers: list[_Timer] = []
         self._calendar = _Calendar()
-        self._horizon = 0.0
+        self._horizon = 1 / _PAGES_A_SECOND
         self._numbers = count()
         self._sweep_at = _WORTH_SWEEPING
         self.create_future = partial(asyncio.Future, loop=self)  # type: ignore[method-assign]  # the same in C alone
@@ -242,7 +246,11 @@ class RehearsalLoop(asyncio.SelectorEventLoop):
             due = timers[0].due
             if due == math.inf:
                 raise Deadlock(_HOPELESS)
-            self._now = max(self._now, due) + _TICK_S
+            self._now = now = max(self._now, due) + _TICK_S
+            if now >= self._horizon:  # the tick went over the page's end: what is due there is due now
+                self._horizon += 1 / _PAGES_A_SECOND
+                if calendar.begins() <= now:
+                    self._horizon = calendar.tear_off(timers)
 
     def _sweep(self) -> None:
         """Forget cancelled timers: most deadlines never come."""

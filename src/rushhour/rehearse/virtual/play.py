@@ -41,7 +41,8 @@ from rushhour.simulator import Simulator, load_profile
 MOST_OVER_THE_WIRE = 500
 """Users; larger crowds reach the chat model directly, since writing and reading JSON takes half of the time.
 
-What they see differs by half a per cent (`python -m benchmarks.virtual`), and a call that a fault strikes is written.
+What they see differs by half a per cent in a rush, by one or two where nobody waits (`python -m benchmarks.virtual`).
+A call that a fault strikes is written all the same.
 """
 MOST_REPLICAS = 64
 

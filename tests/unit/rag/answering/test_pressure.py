@@ -309,6 +309,42 @@ async def test_the_queue_is_part_of_what_the_generator_takes_but_not_of_what_com
         admission.enter(Cost(), Call(deadline=SLIP + CAUTION * 2 - 0.1))
 
 
+async def test_what_passages_add_is_learned_at_one_price() -> None:
+    """A cost that is learned meanwhile, as when few of `max_tokens` turn out to be used, is none of the passages."""
+    price = 3.0
+
+    def learned(request: ChatRequest) -> Cost:
+        return Cost(1.0, price * by_tokens(request).tokens)
+
+    line = Line(0.0)
+    pressure = under(line, learned)
+    talk = tuple(Message("user", "x" * 40_000) for _ in range(3))
+    long = replace(QUESTION, history=talk)
+    admitted = pressure.admit(prompt(long, (), 512), Call())
+    price = 1.0
+
+    pressure.prepared(admitted, prompt(long, PASSAGES, 512), 0.1)
+    with pressure.admit(BARE, Call()).place:
+        pass
+
+    added = by_tokens(prompt(long, PASSAGES, 512)).tokens - by_tokens(prompt(long, (), 512)).tokens
+    assert line.promised[-1].tokens == pytest.approx(by_tokens(BARE).tokens + added)
+
+
+async def test_prompts_that_became_shorter_make_no_later_one_cost_less_than_nothing() -> None:
+    """Whatever was learned of long ones, a short question is let in."""
+    line = Line(0.0)
+    pressure = under(line)
+    long = replace(QUESTION, history=(Message("user", "x" * 40_000),))
+    admitted = pressure.admit(prompt(long, (), 512), Call())
+
+    pressure.prepared(admitted, FULL, 0.1)
+    with pressure.admit(BARE, Call()).place:
+        pass
+
+    assert line.promised[-1].tokens == 0
+
+
 async def test_a_rush_on_tokens_is_answered_shorter_and_more_are_served() -> None:
     """The receipt says `reduced`; some who would have been refused are not."""
     finder = Finder()
