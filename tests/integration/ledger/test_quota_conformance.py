@@ -48,6 +48,9 @@ class Client:
     def backlog(self) -> float:
         return 0.0
 
+    def expected(self, replicas: int) -> float:  # the contract's signature
+        return 0.0
+
     async def wait(self, cost: Cost) -> float:
         """Return how long this cost has to wait, when the quota knows."""
         while True:
@@ -140,6 +143,7 @@ async def test_prices_are_seconds_of_the_scarcer_limit(make: Make) -> None:
 
     assert quota.price(Cost(1, 50)) == pytest.approx(1.0)
     assert quota.price(Cost(1, 300)) == pytest.approx(3.0)
+    assert quota.sharing(Cost(1, 50)) == quota.sharing(Cost(1, 300)) == 1
 
 
 async def test_credit_shrinks_by_what_is_taken(make: Make) -> None:
@@ -169,6 +173,8 @@ async def test_without_limits_nothing_waits(make: Make) -> None:
 
     assert await Client(quota).take(Cost(1, 1e6), 1000) == 1000
     assert quota.price(Cost(1, 1e6)) == 0
+    assert quota.sharing(Cost(1, 1e6)) == 1
+    quota.coming()
     assert quota.credit(asyncio.get_running_loop().time()) == math.inf
 
 

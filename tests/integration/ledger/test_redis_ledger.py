@@ -358,7 +358,7 @@ async def test_the_fake_of_the_unit_tests_does_what_the_script_does(valkey: Any,
     drawn, model = random.Random(5), fake_redis.Lua()
     link = await RedisAddress(valkey.url).connect("{t}:replicas", "start", 6.0)
     await valkey.command("DEL", "{t}:replicas")
-    keys = ("{t}:quota:q", "{t}:wanting:q", "{t}:replicas")
+    keys = ("{t}:quota:q", "{t}:wanting:q", "{t}:replicas", "{t}:waiting:q")
 
     def some(top: float, often: float = 0.5) -> float:
         return drawn.uniform(0, top) if drawn.random() < often else 0.0
@@ -384,7 +384,8 @@ async def test_the_fake_of_the_unit_tests_does_what_the_script_does(valkey: Any,
             )
             for name, depth in (("requests", 2.0), ("tokens", 0.5))
         )
-        call = LeaseCall(asks, lost_s=some(drawn.choice([0.05, 0.0005]), 0.3), closed_s=some(0.02, 0.1))
+        lost_s, closed_s = some(drawn.choice([0.05, 0.0005]), 0.3), some(0.02, 0.1)
+        call = LeaseCall(asks, lost_s, closed_s, waiting=some(3.0))
         words = call.words(drawn.choice(["a", "b", "c"]))
         answers: list[Any] = []
         await link.exchange([Command(words, LEASE, keys)], partial(collect, answers))

@@ -76,6 +76,19 @@ def test_a_seed_decides_every_figure(tmp_path: Path, replicas: int, direct: bool
     assert 0.9 < one.limit_used < 1.05
 
 
+@pytest.mark.parametrize("replicas", [1, 8])
+def test_a_sudden_rush_on_many_replicas_lets_in_whom_the_limit_can_serve(tmp_path: Path, replicas: int) -> None:
+    """Three times as many as patience allows, in two seconds: the doors of all replicas know what each has let in."""
+    rush = replace(_monday(1_500, over_s=2.0), patience_s=10.0)
+
+    run = _played(tmp_path / "rush", rush, replicas, direct=True).runs[0]
+
+    assert run.wrong == 0
+    assert run.answered + run.refused >= 1_500 * 0.998  # nobody else was let in, to wait in vain
+    assert sum(run.degraded.values()) <= 1_500 * 0.01  # who was slow on the way
+    assert run.refused_first >= 900
+
+
 def test_another_seed_is_another_monday(tmp_path: Path) -> None:
     """The seed is used."""
     one, other = (_played(tmp_path / str(seed), _monday(60, seed=seed)) for seed in (1, 2))

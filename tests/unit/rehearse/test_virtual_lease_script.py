@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rushhour.flow.ledger.lease_call import Ask, LeaseCall
 from rushhour.rehearse.virtual.lease_script import Leases, Members
 
-KEYS = ("quota", "wanting", "living")
+KEYS = ("quota", "wanting", "living", "waiting")
 _FIELDS = ("depth", "taken", "taken_lost", "need", "want", "ramp", "most", "hint")
 
 _amount = st.floats(0, 3, allow_nan=False)
@@ -38,6 +38,7 @@ _calls = st.tuples(
         st.tuples(_asks, _asks.map(lambda ask: Ask("tokens", *[getattr(ask, name) for name in _FIELDS]))),
         lost_s=st.sampled_from([0.0, 0.0, 0.5, 4.0]),
         closed_s=st.sampled_from([0.0, 0.0, 2.0]),
+        waiting=st.sampled_from([0.0, 0.5, 2.0, 2.0]),
     ),
 )
 

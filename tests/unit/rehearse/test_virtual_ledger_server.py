@@ -36,6 +36,9 @@ class _Hungry:
     def backlog(self) -> float:
         return 100.0
 
+    def expected(self, replicas: int) -> float:  # the contract's signature
+        return 100.0
+
 
 async def test_two_replicas_share_one_limit() -> None:
     """Both together take the limit and its burst, and each about half."""

@@ -13,6 +13,7 @@ class Promises:
 
     def __init__(self) -> None:
         self._by_tenant: dict[str, float] = {}
+        self.total = 0.0
 
     def of(self, tenant: str, cost: float) -> Promise:
         """Return a block that counts a call which will come."""
@@ -21,12 +22,14 @@ class Promises:
     def make(self, tenant: str, cost: float) -> None:
         """Count a call that will come."""
         self._by_tenant[tenant] = self._by_tenant.get(tenant, 0.0) + cost
+        self.total += cost
 
     def keep(self, tenant: str, cost: float) -> None:
         """Forget one that came, or never will."""
         rest = self._by_tenant.pop(tenant, 0.0) - cost
         if rest > SETTLED:
             self._by_tenant[tenant] = rest
+        self.total = self.total - cost if self._by_tenant else 0.0
 
     def before(self, tenant: str, cost: float) -> float:
         """Return what fair turns between tenants would serve before a call of this cost that joins now."""

@@ -48,6 +48,10 @@ class Waiters(Protocol):
         """Cost of all that waits, in seconds of the limit, as `Quota.price` tells it."""
         ...
 
+    def expected(self, replicas: int) -> float:
+        """Cost of all that waits or was promised a place; 0 where permits are scarcer than a replica's equal share."""
+        ...
+
 
 class Quota(Protocol):
     """Permission to send. Times are event-loop seconds; nothing here waits."""
@@ -85,9 +89,20 @@ class Quota(Protocol):
         ...
 
     def price(self, cost: Cost) -> float:
-        """Seconds of the limit that this cost uses up, by its scarcest dimension; 0 without a limit."""
+        """Seconds of the whole limit that this cost uses up, by its scarcest dimension; 0 without a limit."""
+        ...
+
+    def sharing(self, cost: Cost) -> float:
+        """How many times longer that takes at the moment, since others share the limit; 1 where nobody does."""
+        ...
+
+    def coming(self) -> None:
+        """Hear that more was promised a place: others who share the limit should know before it waits."""
         ...
 
     def credit(self, now: float) -> float:
-        """Seconds' worth of the limit that could be spent at once; negative while in debt, infinite without one."""
+        """Seconds' worth of the limit that could be spent at once; negative while in debt, infinite without one.
+
+        What only we can spend counts as often as we share.
+        """
         ...

@@ -15,7 +15,7 @@ ROUND_S = 1.0
 """Under full load every replica's turn comes round in this time: its lease is this, divided by those who want one."""
 
 WANTING_S = 2.0
-"""A replica counts as wanting its share for this long after it asked for a lease."""
+"""A replica counts as wanting its share for this long after it asked for a lease, and what waits there for as long."""
 
 LIVING_S = 6.0
 """A replica counts as living for this long after it was last heard of."""
@@ -46,15 +46,19 @@ class Ask(msgspec.Struct, frozen=True):
 
 
 class LeaseCall(msgspec.Struct, frozen=True):
-    """A lease call: `lost_s` is how long Redis was out of reach before it, `closed_s` until when nothing may go."""
+    """A lease call: `lost_s` is how long Redis was out of reach before it, `closed_s` until when nothing may go.
+
+    `waiting` is what waits here or will soon, in seconds of the whole limit: more than the asks are about.
+    """
 
     asks: tuple[Ask, ...]
     lost_s: float = 0.0
     closed_s: float = 0.0
+    waiting: float = 0.0
 
     def words(self, replica: str) -> tuple[str, ...]:
         """Return the script's arguments."""
-        numbers = (LIVING_S, WANTING_S, LEASE_S, ROUND_S, self.lost_s, self.closed_s)
+        numbers = (LIVING_S, WANTING_S, LEASE_S, ROUND_S, self.lost_s, self.closed_s, self.waiting)
         dimensions = [word for ask in self.asks for word in ask.words()]
         return (replica, *(f"{number:.9f}" for number in numbers), *dimensions)
 
@@ -69,22 +73,26 @@ class Grant(msgspec.Struct, frozen=True):
 
 
 class LeaseReply(msgspec.Struct, frozen=True):
-    """The answer to a lease call; times of grants are seconds from `now`, the server's time."""
+    """The answer to a lease call; times of grants are seconds from `now`, the server's time.
+
+    `beside` is how many times as much as waits here goes before the last of it elsewhere: up to once for each replica.
+    """
 
     now: float
     living: int
     wanting: int
     closed_s: float
+    beside: float
     grants: tuple[Grant, ...]
 
 
 def parse_lease(reply: Sequence[bytes]) -> LeaseReply:
     """Read the script's answer; ValueError where it is none."""
-    now, living, wanting, closed, *rest = (float(value) for value in reply)
+    now, living, wanting, closed, beside, *rest = (float(value) for value in reply)
     if len(rest) % 4:
-        raise ValueError(f"a lease's answer has {len(reply)} values; it must have four, and four a dimension")
+        raise ValueError(f"a lease's answer has {len(reply)} values; it must have five, and four a dimension")
     grants = tuple(Grant(*rest[at : at + 4]) for at in range(0, len(rest), 4))
-    return LeaseReply(now, int(living), int(wanting), closed, grants)
+    return LeaseReply(now, int(living), int(wanting), closed, beside, grants)
 
 
 class ServerClock:

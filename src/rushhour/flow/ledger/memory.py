@@ -87,6 +87,13 @@ class MemoryQuota:
         """Seconds of the scarcer dimension."""
         return max(self._requests.price(cost.requests), self._tokens.price(cost.tokens))
 
+    def sharing(self, cost: Cost) -> float:  # noqa: ARG002  # the contract's signature
+        """Nobody shares it."""
+        return 1.0
+
+    def coming(self) -> None:
+        """There is nobody to tell."""
+
     def credit(self, now: float) -> float:
         """Return the smaller credit of both dimensions."""
         buckets = [one.bucket for one in (self._requests, self._tokens) if one.bucket]

@@ -142,7 +142,8 @@ class RedisLedger:
 
     def lease(self, quota: str, call: LeaseCall) -> asyncio.Future[LeaseReply] | None:
         """Send a lease call with what else this tick sends; None while Redis is out of reach."""
-        keys = (f"{self._prefix}:quota:{quota}", f"{self._prefix}:wanting:{quota}", f"{self._prefix}:replicas")
+        own = tuple(f"{self._prefix}:{kept}:{quota}" for kept in ("quota", "wanting"))
+        keys = (*own, f"{self._prefix}:replicas", f"{self._prefix}:waiting:{quota}")
         answer = self._coalescer.submit(Command(call.words(self._replica), LEASE, keys), urgent=True)
         if answer is None:
             return None

@@ -9,11 +9,14 @@ from functools import partial
 
 from rushhour.flow.allowance import LimitHeaders
 from rushhour.flow.ledger.contract import Cost, Mark, Waiters
-from rushhour.flow.ledger.lease_call import LEASE_S, LeaseCall, LeaseReply, LeaseStore
+from rushhour.flow.ledger.lease_call import LEASE_S, ROUND_S, WANTING_S, LeaseCall, LeaseReply, LeaseStore
 from rushhour.flow.ledger.limits import Limits
 from rushhour.flow.ledger.shared_dimension import SharedDimension
 
 _NOTHING = Cost(0.0, 0.0)
+
+NEWS = 1.1
+"""How many times as much as was told has to be expected, for others to be told before the next lease."""
 
 
 class RedisQuota:
@@ -36,8 +39,15 @@ class RedisQuota:
         self._closed_until = -math.inf
         self._untold_close = False
         self._wanting = 1
+        self._beside = 0.0
+        self._beside_until = -math.inf
+        self._told = 0.0
+        self._told_at = -math.inf
+        self._news = False
         self._factors: Sequence[float] = ()
-        self._request_s = self._token_s = 0.0
+        self._request_factor = self._token_factor = 1.0
+        self._request_s = next((1 / one.rate for one in self._dimensions if one.name == "requests"), 0.0)
+        self._token_s = next((1 / one.rate for one in self._dimensions if one.name == "tokens"), 0.0)
         self._factors_at = math.nan
         self._lost_at: float | None = None
         self._reachable = True
@@ -120,11 +130,30 @@ class RedisQuota:
                 dimension.told(seen.tokens, self._tokens_taken - since.tokens, since.at, now)
 
     def price(self, cost: Cost) -> float:
-        """Seconds of the limit, by the scarcest dimension, times how many share it at the moment."""
+        """Seconds of the limit, by the scarcest dimension."""
+        return max(cost.requests * self._request_s, cost.tokens * self._token_s)
+
+    def sharing(self, cost: Cost) -> float:
+        """Tell what others leave of the limit: less while they send, and an equal share while calls wait there too."""
         now = self._clock()
         if now != self._factors_at:
             self._look_round(now)
-        return max(cost.requests * self._request_s, cost.tokens * self._token_s)
+        requests, tokens = cost.requests * self._request_s, cost.tokens * self._token_s
+        alone = max(requests, tokens)
+        return max(requests * self._request_factor, tokens * self._token_factor) / alone if alone > 0 else 1.0
+
+    def coming(self) -> None:
+        """Tell the others at once what will wait here, where as much at each of them would be a queue.
+
+        In a sudden rush each replica lets in as many as it could serve alone until it knows of the rest.
+        """
+        if self._waiters is None or not self._dimensions or self.asking():
+            return
+        living, now = self._store.living(), self._clock()
+        expected = self._waiters.expected(living)
+        if expected * living >= ROUND_S and (expected >= NEWS * self._told or now >= self._told_at + LEASE_S):
+            self._news = True
+            self._ask()
 
     def credit(self, now: float) -> float:
         """Return the smallest credit of both dimensions: what is held here and left in the shared bucket."""
@@ -138,6 +167,7 @@ class RedisQuota:
     def lost(self, now: float) -> None:
         """Redis is out of reach: go on with limit / replicas, at once."""
         self._reachable = False
+        self._beside_until = -math.inf
         if self._lost_at is None:
             since = self._store.lost_since()
             self._lost_at = now if since is None else since
@@ -178,7 +208,7 @@ class RedisQuota:
 
     def _runs_out(self, now: float) -> bool:
         """Whether to ask for more: where calls wait, the scarcest dimension decides, which is the last to run out."""
-        backlog = self._backlog(now)
+        backlog = self._backlog()
         short = [dimension.runs_out(backlog, now) for dimension in self._dimensions]
         return bool(short) and (all(short) if backlog > 0 else any(short))
 
@@ -199,7 +229,8 @@ class RedisQuota:
         self._due = None
         now = asyncio.get_running_loop().time()
         call = self._call(now, wants=True)
-        if all(ask.want <= 0 and ask.taken == 0 for ask in call.asks) and not (call.closed_s or call.lost_s):
+        nothing = all(ask.want <= 0 and ask.taken == 0 for ask in call.asks)
+        if nothing and not (self._news or call.closed_s or call.lost_s):
             return
         self._exchange(call, now)
 
@@ -209,18 +240,20 @@ class RedisQuota:
             self._unanswered(call)
             return
         self.leases += 1
+        self._news, self._told, self._told_at = False, call.waiting, now
         self._reply, self._called_at = reply, now
         reply.add_done_callback(partial(self._answered, call))
 
     def _call(self, now: float, *, wants: bool) -> LeaseCall:
-        backlog = self._backlog(now)
+        backlog = self._backlog()
         wanted = wants and (backlog > 0 or now - self._wanted_at < LEASE_S)
         head = self._head if wanted else _NOTHING
         asks = tuple(dim.ask(dim.units_of(head), backlog, now, wants=wanted) for dim in self._dimensions)
         lost_s = 0.0 if self._lost_at is None else max(now - self._lost_at, 1e-6)
         closed_s = max(self._closed_until - now, 0.0) if self._untold_close else 0.0
         self._untold_close = False
-        return LeaseCall(asks, lost_s, closed_s)
+        waiting = self._waiters.expected(self._store.living()) if self._waiters else 0.0
+        return LeaseCall(asks, lost_s, closed_s, waiting)
 
     def _answered(self, call: LeaseCall, done: asyncio.Future[LeaseReply]) -> None:
         self._reply = None
@@ -230,6 +263,7 @@ class RedisQuota:
         reply = done.result()
         at = self._store.clock.on_loop(reply.now)
         self._wanting = max(reply.wanting, 1)
+        self._beside, self._beside_until = reply.beside, at + WANTING_S
         if call.lost_s:
             self._lost_at = None
         for dimension, ask, grant in zip(self._dimensions, call.asks, reply.grants, strict=True):
@@ -266,7 +300,7 @@ class RedisQuota:
         """Return what is held in excess: all of it when nothing was wanted for a while."""
         self._tidying = None
         now = asyncio.get_running_loop().time()
-        backlog = self._backlog(now)
+        backlog = self._backlog()
         quiet = backlog <= 0 and now - self._wanted_at >= LEASE_S
         for dimension in self._dimensions:
             head = dimension.units_of(self._head) / dimension.rate
@@ -275,24 +309,20 @@ class RedisQuota:
             self._ask()
         self._tidy_later()
 
-    def _backlog(self, now: float) -> float:
-        """Return all that waits, in seconds of the limit as if this replica were alone."""
-        waiting = self._waiters.backlog() if self._waiters else 0.0
-        if waiting <= 0 or not self._dimensions:
-            return 0.0
-        if now != self._factors_at:
-            self._look_round(now)
-        return waiting / max(self._factors)
+    def _backlog(self) -> float:
+        """Return all that waits, in seconds of the limit."""
+        return self._waiters.backlog() if self._waiters and self._dimensions else 0.0
 
     def _look_round(self, now: float) -> None:
-        """See what others leave of each dimension; a call at the door asks for prices many times in one instant."""
-        self._factors = [dimension.factor(self._wanting, now) for dimension in self._dimensions]
+        """See what others leave of each dimension; a call at the door asks many times in one instant."""
+        turns = 1 + self._beside if now < self._beside_until else 1.0
+        self._factors = [max(dimension.factor(self._wanting, now), turns) for dimension in self._dimensions]
         self._factors_at = now
         for dimension, factor in zip(self._dimensions, self._factors, strict=True):
             if dimension.name == "requests":
-                self._request_s = factor / dimension.rate
+                self._request_factor = factor
             else:
-                self._token_s = factor / dimension.rate
+                self._token_factor = factor
 
     def _cancel_timers(self) -> None:
         for timer in (self._due, self._tidying):

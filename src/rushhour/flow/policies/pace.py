@@ -16,7 +16,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -82,6 +82,17 @@ class Gated(Event, frozen=True):
     seconds: float
 
 
+class _Price(NamedTuple):
+    """What a call costs, in seconds of the whole limit, and how many times longer that takes where it is shared.
+
+    `busy` is more than the `price` where permits are scarcer.
+    """
+
+    price: float
+    busy: float
+    sharing: float
+
+
 class _Waiting(msgspec.Struct, eq=False):
     """A call in the queue; the future is resolved when it may go."""
 
@@ -119,6 +130,7 @@ class Pace:
         self._returns = Returns()
         self._standing = StandingQueue()
         self._upstream = Recent()
+        self._usual = 0.0
         self._gate = -math.inf
         self._timer: asyncio.Handle | None = None
         self._timer_due = math.inf
@@ -178,20 +190,28 @@ class Pace:
         """Cost of all that wait, in seconds of the limit."""
         return self._queue.backlog()
 
+    def expected(self, replicas: int) -> float:
+        """Cost of all that wait or were promised a place; nothing where permits are scarcer than an equal share."""
+        if self._room and self._room.pace() > replicas * self._usual:
+            return 0.0
+        return self._queue.backlog() + self._promises.total
+
     def predict(self, cost: Cost, call: Call, now: float) -> float:
         """Seconds a call of this cost would wait, were it to join now: what the doors tell before anything is spent."""
-        price = self._quota.price(cost)
-        own = self._busy(price)
-        return self._wait_after(self._promises.before(call.tenant, own), price, own, call, now)
+        price = self._priced(cost)
+        return self._wait_after(self._promises.before(call.tenant, price.busy), price, call, now)
 
     def advise(self, wait: float, cost: Cost, call: Call, now: float) -> float:
         """Seconds after which a call that is refused for its `wait` should come back, behind those told so before."""
-        busy = self._busy(self._quota.price(cost))
-        return self._returns.after(wait, call.tenant, busy, now) * self._random.uniform(1.0, JITTER)
+        price = self._priced(cost)
+        taken = price.busy * price.sharing
+        return self._returns.after(wait, call.tenant, taken, now) * self._random.uniform(1.0, JITTER)
 
     def promise(self, cost: Cost, call: Call) -> Promise:
         """Count a call that will join soon in what others are told; leave the block when it joins."""
-        return self._promises.of(call.tenant, self._busy(self._quota.price(cost)))
+        promise = self._promises.of(call.tenant, self._priced(cost).busy)
+        self._quota.coming()
+        return promise
 
     def take_spare(self, request: Any) -> bool:
         """Debit one more call if the limit has room for it at this moment; never while anybody waits."""
@@ -202,17 +222,19 @@ class Pace:
         self._quota.take(cost, now)
         return True
 
-    def _wait_after(self, promised: float, price: float, busy: float, call: Call, now: float) -> float:
-        """Return what a call waits that is priced so, keeps the hop busy for so long, and goes after the promised."""
-        ahead = promised + self._queue.ahead_of(call.tenant, busy, call.lane)
-        wait = ahead + price - self._quota.credit(max(now, self._gate))
+    def _wait_after(self, promised: float, price: _Price, call: Call, now: float) -> float:
+        """Return what a call waits that is priced so, and goes after the promised."""
+        ahead = promised + self._queue.ahead_of(call.tenant, price.busy, call.lane)
+        wait = (ahead + price.price) * price.sharing - self._quota.credit(max(now, self._gate))
         if self._room and (self._queue or not self._room.free()):
-            wait = max(wait, ahead + self._room.pace())
+            wait = max(wait, ahead * price.sharing + self._room.pace())
         return max(0.0, self._gate - now) + max(0.0, wait)
 
-    def _busy(self, price: float) -> float:
-        """Seconds that the hop is busy with a call of this price, by whatever is scarcest."""
-        return max(price, self._room.pace()) if self._room else price
+    def _priced(self, cost: Cost) -> _Price:
+        """Price a cost by whatever is scarcest now."""
+        price, sharing = self._quota.price(cost), self._quota.sharing(cost)
+        self._usual = price
+        return _Price(price, max(price, self._room.pace() / sharing) if self._room else price, sharing)
 
     async def _turn(self, request: Any, call: Call, begun: float) -> Cost:
         """Wait for a turn; return what was taken for it."""
@@ -244,9 +266,8 @@ class Pace:
             self._room.reserve()
 
     def _join(self, request: Any, cost: Cost, call: Call, now: float) -> Entry[_Waiting]:
-        price = self._quota.price(cost)
-        busy = self._busy(price)
-        eta = self._wait_after(0.0, price, busy, call, now)  # whoever joins goes before those who are only promised
+        price = self._priced(cost)
+        eta = self._wait_after(0.0, price, call, now)  # whoever joins goes before those who are only promised
         if len(self._queue) >= self._settings.max_waiting:
             advice = self.advise(eta, cost, call, now)
             raise QueueFull(
@@ -262,7 +283,7 @@ class Pace:
                 retry_after=advice,
             )
         waiting = _Waiting(request, cost, asyncio.get_running_loop().create_future())
-        entry = Entry(waiting, call.tenant, call.deadline, busy, call.lane)
+        entry = Entry(waiting, call.tenant, call.deadline, price.busy, call.lane)
         call.emit(Queued(call.hop, len(self._queue), eta))
         self._queue.push(entry)
         return entry

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-_HEAD = 7
+_HEAD = 8
 _WIDTH = 9
 _AHEAD_S = 1.0
 """Who was seen this far in the future was seen by a clock that has been set since."""
@@ -76,11 +76,12 @@ class Leases:
     def __init__(self, members: Members) -> None:
         self._members = members
         self._quotas: dict[str, _Quota] = {}
+        self._waiting: dict[str, dict[str, tuple[float, float]]] = {}
 
     def lease(self, keys: Sequence[str], words: Sequence[str], now: float) -> list[float]:
         """Run the script LEASE; the reply's numbers are in its order."""
         me = words[0]
-        living_s, wanting_s, lease_s, round_s, lost_s, closed_s = (float(word) for word in words[1:_HEAD])
+        living_s, wanting_s, lease_s, round_s, lost_s, closed_s, waiting = (float(word) for word in words[1:_HEAD])
         asks = [_Ask.of(words[at : at + _WIDTH]) for at in range(_HEAD, len(words), _WIDTH)]
         quota = self._quotas.setdefault(keys[0], _Quota({}, {}))
         gap, unseen = _absence(quota, lost_s, now)
@@ -94,10 +95,22 @@ class Leases:
             active = self._members.count(keys[1], wanting_s, now)
         living = self._members.seen(keys[2], me, living_s, now)
         share = min(lease_s, round_s / max(active, 1))
-        reply = [now, float(living), float(active), max(quota.gate - now, 0.0)]
+        beside = _beside(self._waiting.setdefault(keys[3], {}), me, waiting, wanting_s, now)
+        reply = [now, float(living), float(active), max(quota.gate - now, 0.0), beside]
         for ask in asks:
             reply += _grant(quota, ask, places[ask.name], first, share, now)
         return reply
+
+
+def _beside(told: dict[str, tuple[float, float]], me: str, waiting: float, window_s: float, now: float) -> float:
+    """Keep what waits at a replica; return how many times as much goes first elsewhere."""
+    for who in [who for who, (_, at) in told.items() if not now - window_s <= at <= now + _AHEAD_S]:
+        del told[who]
+    told.pop(me, None)
+    beside = sum(min(theirs / waiting, 1.0) if waiting > 0 else 1.0 for theirs, _ in told.values())
+    if waiting > 0:
+        told[me] = (waiting, now)
+    return float(beside)
 
 
 def _absence(quota: _Quota, lost_s: float, now: float) -> tuple[float, float]:

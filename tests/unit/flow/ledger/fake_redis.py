@@ -23,6 +23,7 @@ class Lua:
     def __init__(self) -> None:
         self.state: dict[str, dict[str, float]] = {}
         self.seen: dict[str, dict[str, float]] = {}
+        self.waiting: dict[str, dict[str, tuple[float, float]]] = {}
 
     def living(self, key: str, me: str, window: float, now: float) -> int:
         members = self.seen.setdefault(key, {})
@@ -31,10 +32,10 @@ class Lua:
         return len(self.seen[key])
 
     def lease(self, keys: Sequence[str], words: Sequence[str], now: float) -> list[float]:
-        me, (living_s, wanting_s, lease_s, round_s, lost_s, closed_s) = words[0], map(float, words[1:7])
+        me, (living_s, wanting_s, lease_s, round_s, lost_s, closed_s, mine) = words[0], map(float, words[1:8])
         asks: list[tuple[str, dict[str, Any]]] = [
             (words[at], dict(zip(FIELDS, (float(w) if w else None for w in words[at + 1 : at + 9]), strict=True)))
-            for at in range(7, len(words), 9)
+            for at in range(8, len(words), 9)
         ]
         state = self.state.setdefault(keys[0], {})
         self._set_back(state, now)
@@ -52,10 +53,17 @@ class Lua:
             active = sum(1 for seen in self.seen.get(keys[1], {}).values() if seen >= now - wanting_s)
         living = self.living(keys[2], me, living_s, now)
         share = min(lease_s, round_s / max(active, 1))
-        reply = [now, living, active, max(gate - now, 0.0)]
+        reply = [now, living, active, max(gate - now, 0.0), self._beside(keys[3], me, mine, wanting_s, now)]
         for (name, ask), place in zip(asks, places, strict=True):
             reply += self._grant(state, name, ask, place, first, share, now)
         return reply
+
+    def _beside(self, key: str, me: str, mine: float, window: float, now: float) -> float:
+        """Add up what goes first at the others: as much as here, where there is as much."""
+        waiting = self.waiting.get(key, {})
+        others = {who: told for who, told in waiting.items() if who != me and now - window <= told[1] <= now + 1}
+        self.waiting[key] = others | ({me: (mine, now)} if mine > 0 else {})
+        return float(sum(min(amount / mine, 1) if mine > 0 else 1 for amount, _ in others.values()))
 
     def _set_back(self, state: dict[str, float], now: float) -> None:
         """Set every time back with a clock that was."""

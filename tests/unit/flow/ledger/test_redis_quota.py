@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import random
 from collections.abc import Sequence
+from contextlib import ExitStack
 from types import ModuleType
 from typing import Any
 
@@ -20,6 +21,7 @@ from rushhour.flow.ledger.contract import Cost, Mark
 from rushhour.flow.ledger.lease_call import LEASE_S, LIVING_S
 from rushhour.flow.ledger.limits import Limits
 from rushhour.flow.ledger.redis_ledger import LedgerBack, LedgerLost, RedisLedger
+from rushhour.flow.policies.concurrency import Concurrency
 from rushhour.flow.policies.pace import Pace, PaceSettings
 from rushhour.testing import Scripted, run_virtual
 
@@ -425,15 +427,80 @@ async def test_predictions_know_that_others_take_their_part(fake_redis: ModuleTy
     server = fake_redis.FakeRedis()
     group = await replicas(server, 4, Limits(600, None, burst_s=1, use=1.0))
     assert group[0].quota.price(Cost(1)) == pytest.approx(0.1)
+    assert group[0].quota.sharing(Cost(1)) == 1
     tasks = [task for replica in group for task in replica.send(400)]
     await asyncio.sleep(10)
 
-    assert group[0].quota.price(Cost(1)) == pytest.approx(0.4, rel=0.2)
+    assert group[0].quota.sharing(Cost(1)) == pytest.approx(4, rel=0.2)
     await leave(group[1:], tasks)
     tasks = group[0].send(100)
     await asyncio.sleep(8)
-    assert group[0].quota.price(Cost(1)) == pytest.approx(0.1, rel=0.1)
+    assert group[0].quota.sharing(Cost(1)) == pytest.approx(1, rel=0.1)
+    assert group[0].quota.price(Cost(1)) == pytest.approx(0.1)
     await end(group[:1], tasks)
+
+
+async def _promise(replica: Replica, count: int, held: ExitStack) -> None:
+    """Let so many in that will join the queue later, one in a millisecond."""
+    for _ in range(count):
+        held.enter_context(replica.paced.promise(Cost(), Call()))
+        await asyncio.sleep(0.001)
+
+
+async def test_replicas_know_at_once_what_was_promised_at_the_others(fake_redis: ModuleType) -> None:
+    """In a sudden rush nobody waits yet, and still every door predicts the wait behind all of them."""
+    server = fake_redis.FakeRedis()
+    group = await replicas(server, 4, Limits(600, None, burst_s=1, use=1.0))
+    loop = asyncio.get_running_loop()
+    with ExitStack() as held:
+        await asyncio.gather(*(_promise(replica, 100, held) for replica in group))
+        now = loop.time()
+        predicted = [replica.paced.predict(Cost(), Call(), now) for replica in group]
+        assert predicted == pytest.approx([4 * 100 * 0.1] * 4, rel=0.15)
+    await asyncio.sleep(3)
+
+    assert [replica.paced.predict(Cost(), Call(), loop.time()) for replica in group] == [0] * 4
+    assert server.leases < 4 * 60
+    await end(group)
+
+
+async def test_who_has_a_queue_of_his_own_waits_for_no_more_than_the_others_have(fake_redis: ModuleType) -> None:
+    """Beside a long queue a short one counts for what it is; a new one waits for one turn of the long."""
+    server = fake_redis.FakeRedis()
+    long, short, idle = group = await replicas(server, 3, Limits(600, None, burst_s=1, use=1.0))
+    with ExitStack() as held:
+        await asyncio.gather(_promise(long, 200, held), _promise(short, 20, held))
+        await _promise(idle, 4, held)
+        await asyncio.sleep(0.5)
+        await _promise(long, 1, held)
+        await _promise(short, 1, held)
+        await _promise(idle, 1, held)
+        await asyncio.sleep(0.1)
+
+        sharing = [replica.quota.sharing(Cost()) for replica in group]
+
+    assert sharing == pytest.approx([1 + 20 / 200 + 4 / 200, 1 + 1 + 4 / 20, 3], rel=0.1)
+    await asyncio.sleep(3)
+    await end(group)
+
+
+async def test_where_permits_are_scarcer_than_the_limit_nobody_is_told(fake_redis: ModuleType) -> None:
+    """A queue for permits takes nothing from the others' part of the limit."""
+    server = fake_redis.FakeRedis()
+    one, two = group = await replicas(server, 2, Limits(600, None, burst_s=1, use=1.0))
+    room = Concurrency(1)
+    slow = Pace(one.quota, room=room)
+    work = stack(Scripted("ok", seconds=5.0, forever=True), slow, room)
+    await work(0, Call())
+    leases = server.leases
+    with ExitStack() as held:
+        for _ in range(50):
+            held.enter_context(slow.promise(Cost(), Call()))
+        await asyncio.sleep(0.1)
+        assert slow.expected(2) == 0
+        assert server.leases == leases
+        assert two.quota.sharing(Cost()) == 1
+    await end(group)
 
 
 async def test_a_token_price_of_more_than_the_bucket_still_goes(fake_redis: ModuleType) -> None:
