@@ -117,7 +117,8 @@ end
 local living = seen(KEYS[3], me, living_s)
 local share = math.min(lease_s, round_s / math.max(active, 1))
 
--- Replicas take turns, so as much as waits here goes first from each of the others, if it has as much.
+-- Replicas take turns, so as much as waits here goes first from each of the others, if it has as much; what it told has
+-- become less since.
 local beside = 0
 local told = redis.call('HGETALL', KEYS[4])
 for i = 1, #told, 2 do
@@ -126,7 +127,8 @@ for i = 1, #told, 2 do
   if old > wanting_s or old < -1 then
     redis.call('HDEL', KEYS[4], told[i])
   elseif told[i] ~= me then
-    beside = beside + (waiting > 0 and math.min(tonumber(amount) / waiting, 1) or 1)
+    local left = tonumber(amount) - math.max(old, 0) / math.max(active, 1)
+    if left > 0 then beside = beside + (waiting > 0 and math.min(left / waiting, 1) or 1) end
   end
 end
 if waiting > 0 then

@@ -95,22 +95,28 @@ class Leases:
             active = self._members.count(keys[1], wanting_s, now)
         living = self._members.seen(keys[2], me, living_s, now)
         share = min(lease_s, round_s / max(active, 1))
-        beside = _beside(self._waiting.setdefault(keys[3], {}), me, waiting, wanting_s, now)
+        beside = _beside(self._waiting.setdefault(keys[3], {}), me, waiting, wanting_s, active, now)
         reply = [now, float(living), float(active), max(quota.gate - now, 0.0), beside]
         for ask in asks:
             reply += _grant(quota, ask, places[ask.name], first, share, now)
         return reply
 
 
-def _beside(told: dict[str, tuple[float, float]], me: str, waiting: float, window_s: float, now: float) -> float:
+def _beside(
+    told: dict[str, tuple[float, float]], me: str, waiting: float, window_s: float, active: int, now: float
+) -> float:
     """Keep what waits at a replica; return how many times as much goes first elsewhere."""
     for who in [who for who, (_, at) in told.items() if not now - window_s <= at <= now + _AHEAD_S]:
         del told[who]
     told.pop(me, None)
-    beside = sum(min(theirs / waiting, 1.0) if waiting > 0 else 1.0 for theirs, _ in told.values())
+    beside = 0.0
+    for amount, at in told.values():
+        left = amount - max(now - at, 0.0) / max(active, 1)
+        if left > 0:
+            beside += min(left / waiting, 1.0) if waiting > 0 else 1.0
     if waiting > 0:
         told[me] = (waiting, now)
-    return float(beside)
+    return beside
 
 
 def _absence(quota: _Quota, lost_s: float, now: float) -> tuple[float, float]:

@@ -53,17 +53,18 @@ class Lua:
             active = sum(1 for seen in self.seen.get(keys[1], {}).values() if seen >= now - wanting_s)
         living = self.living(keys[2], me, living_s, now)
         share = min(lease_s, round_s / max(active, 1))
-        reply = [now, living, active, max(gate - now, 0.0), self._beside(keys[3], me, mine, wanting_s, now)]
+        reply = [now, living, active, max(gate - now, 0.0), self._beside(keys[3], me, mine, wanting_s, active, now)]
         for (name, ask), place in zip(asks, places, strict=True):
             reply += self._grant(state, name, ask, place, first, share, now)
         return reply
 
-    def _beside(self, key: str, me: str, mine: float, window: float, now: float) -> float:
-        """Add up what goes first at the others: as much as here, where there is as much."""
+    def _beside(self, key: str, me: str, mine: float, window: float, active: int, now: float) -> float:
+        """Add up what goes first at the others: as much as here, where as much is left."""
         waiting = self.waiting.get(key, {})
         others = {who: told for who, told in waiting.items() if who != me and now - window <= told[1] <= now + 1}
         self.waiting[key] = others | ({me: (mine, now)} if mine > 0 else {})
-        return float(sum(min(amount / mine, 1) if mine > 0 else 1 for amount, _ in others.values()))
+        left = [amount - max(now - at, 0) / max(active, 1) for amount, at in others.values()]
+        return float(sum(min(amount / mine, 1) if mine > 0 else 1 for amount in left if amount > 0))
 
     def _set_back(self, state: dict[str, float], now: float) -> None:
         """Set every time back with a clock that was."""
