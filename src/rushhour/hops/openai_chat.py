@@ -34,9 +34,11 @@ class OpenAIChat:
 
     A call returns once the first text has arrived, within `timeout_s` seconds in all: until then every failure
     raises from the call, where it can be retried. Afterwards each read may take `read_timeout_s`, and a stream
-    that is cut raises TruncatedStream, ConnectionLost or AttemptTimeout. Tokens gather for `gather_s` times the
-    number of open streams, within bounds, before they are passed on (0: each at once). `max_tokens_key` is the name
-    that the model knows the limit by: reasoning models of OpenAI take only `max_completion_tokens`.
+    that is cut, or drips for that long, raises TruncatedStream, ConnectionLost or AttemptTimeout.
+
+    Tokens gather for `gather_s` times the number of open streams, within bounds, before they are passed on (0: each at
+    once). `max_tokens_key` is the name that the model knows the limit by: reasoning models of OpenAI take only
+    `max_completion_tokens`.
     """
 
     def __init__(
@@ -94,7 +96,9 @@ class OpenAIChat:
             emit_limits(upstream.headers, call)
             if not _streams(upstream):
                 await self._refuse(upstream)
-            answer = ChatStream(upstream, self._transport.peer, self.model, request, call, self._gathering_s)
+            answer = ChatStream(
+                upstream, self._transport.peer, self.model, request, call, self._gathering_s, self._read_timeout_s
+            )
             await answer.first()
         except BaseException:
             await upstream.aclose()

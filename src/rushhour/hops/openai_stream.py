@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
-from rushhour.errors import MalformedReply, TruncatedStream, UpstreamError
+from rushhour.errors import AttemptTimeout, MalformedReply, TruncatedStream, UpstreamError
 from rushhour.flow.call import Call
 from rushhour.hops.contract import ChatDelta, ChatRequest, Usage, Used
 from rushhour.hops.http_errors import event_error
 from rushhour.hops.sse import SseParser
 from rushhour.hops.transport import ByteStream, Peer
 
+SLOWEST = 3.0
+"""Bytes of text a second, two words in three seconds: a model at work is faster, even on a CPU."""
 _TAIL_S = 0.5
 """How long to wait, after the answer is whole, for the end of the body that lets its connection serve again."""
 
@@ -52,8 +55,11 @@ _DECODER = msgspec.json.Decoder(_Chunk)
 class ChatStream:
     """The deltas of one answer in order; the last one carries finish reason and usage.
 
-    Texts that arrive together become one delta. `Used` is emitted once: with the provider's usage, or, when
-    the answer is cut or left early, with an estimate, because what was generated is charged all the same.
+    Texts that arrive together become one delta. An answer that drips, at less than `SLOWEST` for `patience_s` seconds,
+    raises AttemptTimeout, as one does that stands still for as long: it would be waited for in vain.
+
+    `Used` is emitted once: with the provider's usage, or, when the answer is cut or left early, with an estimate,
+    because what was generated is charged all the same.
     """
 
     def __init__(
@@ -64,12 +70,17 @@ class ChatStream:
         request: ChatRequest,
         call: Call,
         gathering_s: Callable[[], float],
+        patience_s: float = math.inf,
     ) -> None:
         self._upstream = upstream
         self._peer = peer
         self._model = model
         self._call = call
         self._gathering_s = gathering_s
+        self._patience_s = patience_s
+        self._clock = asyncio.get_running_loop().time
+        self._since = self._clock()
+        self._said_since = 0
         self._parser = SseParser()
         self._ready: deque[ChatDelta] = deque()
         self._finish_reason: str | None = None
@@ -83,6 +94,7 @@ class ChatStream:
         """Wait for the first text, or for the end of an answer that has none."""
         while not self._ready:
             await self._read()
+        self._since, self._said_since = self._clock(), 0
 
     def __aiter__(self) -> ChatStream:
         return self
@@ -115,11 +127,24 @@ class ChatStream:
         if texts:
             text = "".join(texts)
             self._answered += len(text)
+            self._said_since += len(text.encode())
             self._ready.append(ChatDelta(text))
         if not arrived and not self._whole and self._finish_reason is None:
             raise TruncatedStream(f"{self._peer.host} ended an answer of {self._model} without a finish reason.")
         if not arrived or self._whole:
             self._conclude()
+        elif self._finish_reason is None and self._clock() - self._since > self._patience_s:
+            self._look_how_fast()
+
+    def _look_how_fast(self) -> None:
+        """Give an answer up that drips; begin to count anew with one that does not."""
+        now = self._clock()
+        if self._said_since < SLOWEST * (now - self._since):
+            raise AttemptTimeout(
+                f"{self._peer.host} sent {self._said_since} bytes of an answer of {self._model} in "
+                f"{now - self._since:.0f} s. If it is always so slow, allow more by {self._peer.setting('TIMEOUT_S')}."
+            )
+        self._since, self._said_since = now, 0
 
     def _take(self, event: bytes) -> str:
         if event == b"[DONE]":

@@ -227,6 +227,31 @@ async def test_comments_do_not_extend_the_time_to_the_first_text(provider: Provi
     assert body.closed
 
 
+async def test_an_answer_that_drips_is_given_up_like_one_that_stands_still(
+    provider: Provider, arriving: Arriving
+) -> None:
+    """A word every four seconds defeats a timeout a read, and would be waited for until the deadline."""
+    body = arriving([event("It "), *[4.0, event("drips ")] * 100])
+    stream = await OpenAIChat(provider(body), "m", 10, read_timeout_s=20)(ASK, Call())
+    with pytest.raises(AttemptTimeout, match=r"30 bytes .* in 20 s.*RUSHHOUR_TEST__TIMEOUT_S"):
+        async with stream:
+            [delta async for delta in stream]
+    assert asyncio.get_running_loop().time() == pytest.approx(20, abs=1)
+    assert body.closed
+
+
+@pytest.mark.parametrize(
+    "pieces", [[1.0, event("walks ")] * 100, [15.0, event("A sentence of sixty bytes, at once. " * 2)]]
+)
+async def test_a_slow_model_may_take_its_time(
+    provider: Provider, arriving: Arriving, pieces: list[bytes | float]
+) -> None:
+    """A word a second is slow, and so is a sentence now and then, but both come to an end."""
+    body = arriving([event("It "), *pieces, STOP, 30.0, DONE])
+    deltas = await read(provider(body), timeout_s=10, read_timeout_s=20)
+    assert deltas[-1].finish_reason == "stop"
+
+
 async def test_a_cancelled_call_closes_the_connection(provider: Provider, arriving: Arriving) -> None:
     """The provider should stop working for nobody."""
     body = arriving([ROLE, 60.0])
