@@ -51,6 +51,9 @@ class Client:
     def expected(self, replicas: int) -> float:  # the contract's signature
         return 0.0
 
+    def booked(self) -> float:
+        return 0.0
+
     async def wait(self, cost: Cost) -> float:
         """Return how long this cost has to wait, when the quota knows."""
         while True:

@@ -385,7 +385,7 @@ async def test_the_fake_of_the_unit_tests_does_what_the_script_does(valkey: Any,
             for name, depth in (("requests", 2.0), ("tokens", 0.5))
         )
         lost_s, closed_s = some(drawn.choice([0.05, 0.0005]), 0.3), some(0.02, 0.1)
-        call = LeaseCall(asks, lost_s, closed_s, waiting=some(3.0))
+        call = LeaseCall(asks, lost_s, closed_s, waiting=some(3.0), booked=some(9.0))
         words = call.words(drawn.choice(["a", "b", "c"]))
         answers: list[Any] = []
         await link.exchange([Command(words, LEASE, keys)], partial(collect, answers))

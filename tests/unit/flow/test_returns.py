@@ -35,6 +35,26 @@ def test_who_floods_is_sent_behind_himself() -> None:
     assert max(told) == pytest.approx(1000.0)
 
 
+def test_where_others_share_the_limit_they_come_as_much_more_slowly() -> None:
+    """Three times the cost apart; what is booked is their cost alone."""
+    returns = Returns()
+
+    assert [returns.after(10.0, "a", 2.0, 0.0, 3.0) for _ in range(3)] == [10.0, 16.0, 22.0]
+    assert returns.booked(0.0) == 6.0
+
+
+def test_what_is_booked_is_what_has_not_come_yet() -> None:
+    """Tenants count together; whose time has come is asking again, or never will."""
+    returns = Returns()
+    for tenant in "ab":
+        for _ in range(5):
+            returns.after(10.0, tenant, 2.0, 0.0)
+
+    assert returns.booked(9.0) == 20.0
+    assert 0 < returns.booked(20.0) < 20.0
+    assert returns.booked(100.0) == 0.0
+
+
 def test_nobody_is_sent_away_for_ever() -> None:
     """Most of a flood will never return: its places end an hour after the queue."""
     returns = Returns()

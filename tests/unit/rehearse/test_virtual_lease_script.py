@@ -39,6 +39,7 @@ _calls = st.tuples(
         lost_s=st.sampled_from([0.0, 0.0, 0.5, 4.0]),
         closed_s=st.sampled_from([0.0, 0.0, 2.0]),
         waiting=st.sampled_from([0.0, 0.5, 2.0, 2.0]),
+        booked=st.sampled_from([0.0, 0.0, 5.0]),
     ),
 )
 

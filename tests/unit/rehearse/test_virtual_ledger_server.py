@@ -39,6 +39,9 @@ class _Hungry:
     def expected(self, replicas: int) -> float:  # the contract's signature
         return 100.0
 
+    def booked(self) -> float:
+        return 0.0
+
 
 async def test_two_replicas_share_one_limit() -> None:
     """Both together take the limit and its burst, and each about half."""

@@ -52,6 +52,10 @@ class Waiters(Protocol):
         """Cost of all that waits or was promised a place; 0 where permits are scarcer than a replica's equal share."""
         ...
 
+    def booked(self) -> float:
+        """Cost of all that were sent away and told when to come back, and will."""
+        ...
+
 
 class Quota(Protocol):
     """Permission to send. Times are event-loop seconds; nothing here waits."""
@@ -94,6 +98,10 @@ class Quota(Protocol):
 
     def sharing(self, cost: Cost) -> float:
         """How many times longer that takes at the moment, since others share the limit; 1 where nobody does."""
+        ...
+
+    def sharing_later(self, cost: Cost) -> float:
+        """How many times longer it takes once all who wait now are through: by what is asked for in all, and here."""
         ...
 
     def coming(self) -> None:

@@ -48,17 +48,19 @@ class Ask(msgspec.Struct, frozen=True):
 class LeaseCall(msgspec.Struct, frozen=True):
     """A lease call: `lost_s` is how long Redis was out of reach before it, `closed_s` until when nothing may go.
 
-    `waiting` is what waits here or will soon, in seconds of the whole limit: more than the asks are about.
+    `waiting` is what waits here or will soon, in seconds of the whole limit: more than the asks are about. `booked` is
+    what will come later, since it was sent away until then.
     """
 
     asks: tuple[Ask, ...]
     lost_s: float = 0.0
     closed_s: float = 0.0
     waiting: float = 0.0
+    booked: float = 0.0
 
     def words(self, replica: str) -> tuple[str, ...]:
         """Return the script's arguments."""
-        numbers = (LIVING_S, WANTING_S, LEASE_S, ROUND_S, self.lost_s, self.closed_s, self.waiting)
+        numbers = (LIVING_S, WANTING_S, LEASE_S, ROUND_S, self.lost_s, self.closed_s, self.waiting, self.booked)
         dimensions = [word for ask in self.asks for word in ask.words()]
         return (replica, *(f"{number:.9f}" for number in numbers), *dimensions)
 
@@ -76,6 +78,7 @@ class LeaseReply(msgspec.Struct, frozen=True):
     """The answer to a lease call; times of grants are seconds from `now`, the server's time.
 
     `beside` is how many times as much as waits here goes before the last of it elsewhere: up to once for each replica.
+    `besides` is how many times as much as is asked for here, now or later, is asked for elsewhere.
     """
 
     now: float
@@ -83,16 +86,17 @@ class LeaseReply(msgspec.Struct, frozen=True):
     wanting: int
     closed_s: float
     beside: float
+    besides: float
     grants: tuple[Grant, ...]
 
 
 def parse_lease(reply: Sequence[bytes]) -> LeaseReply:
     """Read the script's answer; ValueError where it is none."""
-    now, living, wanting, closed, beside, *rest = (float(value) for value in reply)
+    now, living, wanting, closed, beside, besides, *rest = (float(value) for value in reply)
     if len(rest) % 4:
-        raise ValueError(f"a lease's answer has {len(reply)} values; it must have five, and four a dimension")
+        raise ValueError(f"a lease's answer has {len(reply)} values; it must have six, and four a dimension")
     grants = tuple(Grant(*rest[at : at + 4]) for at in range(0, len(rest), 4))
-    return LeaseReply(now, int(living), int(wanting), closed, beside, grants)
+    return LeaseReply(now, int(living), int(wanting), closed, beside, besides, grants)
 
 
 class ServerClock:

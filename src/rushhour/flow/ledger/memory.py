@@ -91,6 +91,10 @@ class MemoryQuota:
         """Nobody shares it."""
         return 1.0
 
+    def sharing_later(self, cost: Cost) -> float:  # noqa: ARG002  # the contract's signature
+        """Nor will anybody."""
+        return 1.0
+
     def coming(self) -> None:
         """There is nobody to tell."""
 

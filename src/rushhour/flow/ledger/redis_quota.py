@@ -39,8 +39,8 @@ class RedisQuota:
         self._closed_until = -math.inf
         self._untold_close = False
         self._wanting = 1
-        self._beside = 0.0
-        self._beside_until = -math.inf
+        self._beside = self._besides = 0.0
+        self._heard_until = -math.inf
         self._told = 0.0
         self._told_at = -math.inf
         self._news = False
@@ -142,6 +142,10 @@ class RedisQuota:
         alone = max(requests, tokens)
         return max(requests * self._request_factor, tokens * self._token_factor) / alone if alone > 0 else 1.0
 
+    def sharing_later(self, cost: Cost) -> float:
+        """Tell by what all have been asked for; those who were told to come back then come as the limit has room."""
+        return 1 + self._besides if self._clock() < self._heard_until else self.sharing(cost)
+
     def coming(self) -> None:
         """Tell the others at once what will wait here, where as much at each of them would be a queue.
 
@@ -167,7 +171,7 @@ class RedisQuota:
     def lost(self, now: float) -> None:
         """Redis is out of reach: go on with limit / replicas, at once."""
         self._reachable = False
-        self._beside_until = -math.inf
+        self._heard_until = -math.inf
         if self._lost_at is None:
             since = self._store.lost_since()
             self._lost_at = now if since is None else since
@@ -252,8 +256,9 @@ class RedisQuota:
         lost_s = 0.0 if self._lost_at is None else max(now - self._lost_at, 1e-6)
         closed_s = max(self._closed_until - now, 0.0) if self._untold_close else 0.0
         self._untold_close = False
-        waiting = self._waiters.expected(self._store.living()) if self._waiters else 0.0
-        return LeaseCall(asks, lost_s, closed_s, waiting)
+        if self._waiters is None:
+            return LeaseCall(asks, lost_s, closed_s)
+        return LeaseCall(asks, lost_s, closed_s, self._waiters.expected(self._store.living()), self._waiters.booked())
 
     def _answered(self, call: LeaseCall, done: asyncio.Future[LeaseReply]) -> None:
         self._reply = None
@@ -263,7 +268,7 @@ class RedisQuota:
         reply = done.result()
         at = self._store.clock.on_loop(reply.now)
         self._wanting = max(reply.wanting, 1)
-        self._beside, self._beside_until = reply.beside, at + WANTING_S
+        self._beside, self._besides, self._heard_until = reply.beside, reply.besides, at + WANTING_S
         if call.lost_s:
             self._lost_at = None
         for dimension, ask, grant in zip(self._dimensions, call.asks, reply.grants, strict=True):
@@ -315,7 +320,7 @@ class RedisQuota:
 
     def _look_round(self, now: float) -> None:
         """See what others leave of each dimension; a call at the door asks many times in one instant."""
-        turns = 1 + self._beside if now < self._beside_until else 1.0
+        turns = 1 + self._beside if now < self._heard_until else 1.0
         self._factors = [max(dimension.factor(self._wanting, now), turns) for dimension in self._dimensions]
         self._factors_at = now
         for dimension, factor in zip(self._dimensions, self._factors, strict=True):

@@ -50,13 +50,14 @@ LEASE = Script(
 -- KEYS: the quota, replicas that want some of it, living replicas, what waits at each replica.
 -- ARGV: this replica, seconds it counts as living, seconds it counts as wanting, largest lease, seconds in which every
 --   replica's turn comes round, seconds it was cut off from here, seconds until which nothing may go, seconds of the
---   limit that wait at this replica; then for each dimension: name, depth, already taken (negative: returned), taken
---   while cut off, needed at once, wanted, largest lease from burst credit, the most that the bucket can hold, the TAT
---   it last saw (relative, if any).
+--   limit that wait at this replica and that will come back to it; then for each dimension: name, depth, already taken
+--   (negative: returned), taken while cut off, needed at once, wanted, largest lease from burst credit, the most that
+--   the bucket can hold, the TAT it last saw (relative, if any).
 local me, living_s, wanting_s = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local lease_s, round_s = tonumber(ARGV[4]), tonumber(ARGV[5])
 local lost_s, closed_s, waiting = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
-local WIDTH, FIRST = 9, 9
+local booked = tonumber(ARGV[9])
+local WIDTH, FIRST = 9, 10
 local dimensions = (#ARGV - FIRST + 1) / WIDTH
 
 local kept = redis.call('HGETALL', KEYS[1])
@@ -118,28 +119,32 @@ local living = seen(KEYS[3], me, living_s)
 local share = math.min(lease_s, round_s / math.max(active, 1))
 
 -- Replicas take turns, so as much as waits here goes first from each of the others, if it has as much; what it told has
--- become less since.
-local beside = 0
+-- become less since. Those who are sent away come back at such a pace that all replicas have served theirs together.
+local beside, besides, asked = 0, 0, waiting + booked
 local told = redis.call('HGETALL', KEYS[4])
 for i = 1, #told, 2 do
-  local amount, since = string.match(told[i + 1], '(%S+) (%S+)')
+  local amount, more, since = string.match(told[i + 1], '(%S+) (%S+) (%S+)')
   local old = now - tonumber(since)
   if old > wanting_s or old < -1 then
     redis.call('HDEL', KEYS[4], told[i])
   elseif told[i] ~= me then
     local left = tonumber(amount) - math.max(old, 0) / math.max(active, 1)
     if left > 0 then beside = beside + (waiting > 0 and math.min(left / waiting, 1) or 1) end
+    left = math.max(left, 0) + tonumber(more)
+    if left > 0 then besides = besides + (asked > 0 and left / asked or 1) end
   end
 end
-if waiting > 0 then
-  redis.call('HSET', KEYS[4], me, text(waiting) .. ' ' .. text(now))
+if asked > 0 then
+  redis.call('HSET', KEYS[4], me, text(waiting) .. ' ' .. text(booked) .. ' ' .. text(now))
   redis.call('PEXPIRE', KEYS[4], math.ceil(wanting_s * 1000) + 1000)
 else
   redis.call('HDEL', KEYS[4], me)
 end
 
 -- A place in one dimension is of no use before its place in the scarcest: it would have passed by then.
-local reply = {text(now), tostring(living), tostring(active), text(math.max(gate - now, 0)), text(beside)}
+local reply = {
+  text(now), tostring(living), tostring(active), text(math.max(gate - now, 0)), text(beside), text(besides)
+}
 local changes = {'at', text(now), 'gate', text(gate),
   'withheld_from', text(withheld_from), 'withheld_to', text(withheld_to)}
 local ttl = math.max(gate - now, 0)

@@ -196,6 +196,10 @@ class Pace:
             return 0.0
         return self._queue.backlog() + self._promises.total
 
+    def booked(self) -> float:
+        """Cost of all that were sent away and told when to come back."""
+        return self._returns.booked(asyncio.get_running_loop().time())
+
     def predict(self, cost: Cost, call: Call, now: float) -> float:
         """Seconds a call of this cost would wait, were it to join now: what the doors tell before anything is spent."""
         price = self._priced(cost)
@@ -203,9 +207,9 @@ class Pace:
 
     def advise(self, wait: float, cost: Cost, call: Call, now: float) -> float:
         """Seconds after which a call that is refused for its `wait` should come back, behind those told so before."""
-        price = self._priced(cost)
-        taken = price.busy * price.sharing
-        return self._returns.after(wait, call.tenant, taken, now) * self._random.uniform(1.0, JITTER)
+        times = self._quota.sharing_later(cost)
+        at = self._returns.after(wait, call.tenant, self._priced(cost).busy, now, times)
+        return at * self._random.uniform(1.0, JITTER)
 
     def promise(self, cost: Cost, call: Call) -> Promise:
         """Count a call that will join soon in what others are told; leave the block when it joins."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-_HEAD = 8
+_HEAD = 9
 _WIDTH = 9
 _AHEAD_S = 1.0
 """Who was seen this far in the future was seen by a clock that has been set since."""
@@ -49,6 +49,14 @@ class _Quota:
     withheld_to: float = 0.0
 
 
+class _Told(msgspec.Struct, frozen=True):
+    """What waits at a replica and what will come back to it, in seconds of the limit, and when it said so."""
+
+    waiting: float
+    booked: float
+    at: float
+
+
 class _Ask(msgspec.Struct, frozen=True):
     """One dimension of a call, as `lease_call.Ask` tells it."""
 
@@ -76,12 +84,12 @@ class Leases:
     def __init__(self, members: Members) -> None:
         self._members = members
         self._quotas: dict[str, _Quota] = {}
-        self._waiting: dict[str, dict[str, tuple[float, float]]] = {}
+        self._told: dict[str, dict[str, _Told]] = {}
 
     def lease(self, keys: Sequence[str], words: Sequence[str], now: float) -> list[float]:
         """Run the script LEASE; the reply's numbers are in its order."""
         me = words[0]
-        living_s, wanting_s, lease_s, round_s, lost_s, closed_s, waiting = (float(word) for word in words[1:_HEAD])
+        living_s, wanting_s, lease_s, round_s, lost_s, closed_s, waiting, booked = map(float, words[1:_HEAD])
         asks = [_Ask.of(words[at : at + _WIDTH]) for at in range(_HEAD, len(words), _WIDTH)]
         quota = self._quotas.setdefault(keys[0], _Quota({}, {}))
         gap, unseen = _absence(quota, lost_s, now)
@@ -95,28 +103,32 @@ class Leases:
             active = self._members.count(keys[1], wanting_s, now)
         living = self._members.seen(keys[2], me, living_s, now)
         share = min(lease_s, round_s / max(active, 1))
-        beside = _beside(self._waiting.setdefault(keys[3], {}), me, waiting, wanting_s, active, now)
-        reply = [now, float(living), float(active), max(quota.gate - now, 0.0), beside]
+        others = self._told.setdefault(keys[3], {})
+        elsewhere = _elsewhere(others, me, _Told(waiting, booked, now), wanting_s, active)
+        reply = [now, float(living), float(active), max(quota.gate - now, 0.0), *elsewhere]
         for ask in asks:
             reply += _grant(quota, ask, places[ask.name], first, share, now)
         return reply
 
 
-def _beside(
-    told: dict[str, tuple[float, float]], me: str, waiting: float, window_s: float, active: int, now: float
-) -> float:
-    """Keep what waits at a replica; return how many times as much goes first elsewhere."""
-    for who in [who for who, (_, at) in told.items() if not now - window_s <= at <= now + _AHEAD_S]:
+def _elsewhere(told: dict[str, _Told], me: str, mine: _Told, window_s: float, active: int) -> tuple[float, float]:
+    """Keep what a replica tells; return how many times as much goes first elsewhere, and is asked for there in all."""
+    now = mine.at
+    for who in [who for who, theirs in told.items() if not now - window_s <= theirs.at <= now + _AHEAD_S]:
         del told[who]
     told.pop(me, None)
-    beside = 0.0
-    for amount, at in told.values():
-        left = amount - max(now - at, 0.0) / max(active, 1)
+    beside = besides = 0.0
+    asked = mine.waiting + mine.booked
+    for theirs in told.values():
+        left = theirs.waiting - max(now - theirs.at, 0.0) / max(active, 1)
         if left > 0:
-            beside += min(left / waiting, 1.0) if waiting > 0 else 1.0
-    if waiting > 0:
-        told[me] = (waiting, now)
-    return beside
+            beside += min(left / mine.waiting, 1.0) if mine.waiting > 0 else 1.0
+        left = max(left, 0.0) + theirs.booked
+        if left > 0:
+            besides += left / asked if asked > 0 else 1.0
+    if asked > 0:
+        told[me] = mine
+    return beside, besides
 
 
 def _absence(quota: _Quota, lost_s: float, now: float) -> tuple[float, float]:

@@ -23,7 +23,7 @@ class Lua:
     def __init__(self) -> None:
         self.state: dict[str, dict[str, float]] = {}
         self.seen: dict[str, dict[str, float]] = {}
-        self.waiting: dict[str, dict[str, tuple[float, float]]] = {}
+        self.told: dict[str, dict[str, Sequence[float]]] = {}
 
     def living(self, key: str, me: str, window: float, now: float) -> int:
         members = self.seen.setdefault(key, {})
@@ -32,10 +32,10 @@ class Lua:
         return len(self.seen[key])
 
     def lease(self, keys: Sequence[str], words: Sequence[str], now: float) -> list[float]:
-        me, (living_s, wanting_s, lease_s, round_s, lost_s, closed_s, mine) = words[0], map(float, words[1:8])
+        me, (living_s, wanting_s, lease_s, round_s, lost_s, closed_s, *mine) = words[0], map(float, words[1:9])
         asks: list[tuple[str, dict[str, Any]]] = [
             (words[at], dict(zip(FIELDS, (float(w) if w else None for w in words[at + 1 : at + 9]), strict=True)))
-            for at in range(8, len(words), 9)
+            for at in range(9, len(words), 9)
         ]
         state = self.state.setdefault(keys[0], {})
         self._set_back(state, now)
@@ -53,18 +53,24 @@ class Lua:
             active = sum(1 for seen in self.seen.get(keys[1], {}).values() if seen >= now - wanting_s)
         living = self.living(keys[2], me, living_s, now)
         share = min(lease_s, round_s / max(active, 1))
-        reply = [now, living, active, max(gate - now, 0.0), self._beside(keys[3], me, mine, wanting_s, active, now)]
+        reply = [now, living, active, max(gate - now, 0.0), *self._elsewhere(keys[3], me, mine, wanting_s, active, now)]
         for (name, ask), place in zip(asks, places, strict=True):
             reply += self._grant(state, name, ask, place, first, share, now)
         return reply
 
-    def _beside(self, key: str, me: str, mine: float, window: float, active: int, now: float) -> float:
-        """Add up what goes first at the others: as much as here, where as much is left."""
-        waiting = self.waiting.get(key, {})
-        others = {who: told for who, told in waiting.items() if who != me and now - window <= told[1] <= now + 1}
-        self.waiting[key] = others | ({me: (mine, now)} if mine > 0 else {})
-        left = [amount - max(now - at, 0) / max(active, 1) for amount, at in others.values()]
-        return float(sum(min(amount / mine, 1) if mine > 0 else 1 for amount in left if amount > 0))
+    def _elsewhere(
+        self, key: str, me: str, mine: list[float], window: float, active: int, now: float
+    ) -> tuple[float, float]:
+        """Add up what goes first at the others, as much as here where as much is left, and what is asked for there."""
+        told = self.told.get(key, {})
+        others = {who: theirs for who, theirs in told.items() if who != me and now - window <= theirs[2] <= now + 1}
+        waiting, asked = mine[0], sum(mine)
+        self.told[key] = others | ({me: (*mine, now)} if asked > 0 else {})
+        left = [max(theirs[0] - max(now - theirs[2], 0) / max(active, 1), 0) for theirs in others.values()]
+        beside = sum(min(amount / waiting, 1) if waiting > 0 else 1 for amount in left if amount > 0)
+        total = [amount + theirs[1] for amount, theirs in zip(left, others.values(), strict=True)]
+        besides = sum(amount / asked if asked > 0 else 1 for amount in total if amount > 0)
+        return float(beside), float(besides)
 
     def _set_back(self, state: dict[str, float], now: float) -> None:
         """Set every time back with a clock that was."""

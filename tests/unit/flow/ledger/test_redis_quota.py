@@ -484,6 +484,29 @@ async def test_who_has_a_queue_of_his_own_waits_for_no_more_than_the_others_have
     await end(group)
 
 
+async def test_who_is_sent_away_comes_back_as_fast_as_his_part_of_all(fake_redis: ModuleType) -> None:
+    """Twice as many are sent away here as there, so they come back in two thirds of the limit, and there in one."""
+    server = fake_redis.FakeRedis()
+    one, two = group = await replicas(server, 2, Limits(600, None, burst_s=1, use=1.0))
+    loop = asyncio.get_running_loop()
+    with ExitStack() as held:
+        for replica, count in ((one, 400), (two, 200)):
+            for _ in range(count):
+                replica.paced.advise(30.0, Cost(), Call(), loop.time())
+        for replica in (one, two, one, two):
+            await asyncio.sleep(0.6)
+            await _promise(replica, 10, held)
+
+        assert one.paced.booked() == pytest.approx(40)
+        later = [replica.quota.sharing_later(Cost()) for replica in group]
+        told = one.paced.advise(30.0, Cost(), Call(), loop.time())
+        assert one.paced.advise(30.0, Cost(), Call(), loop.time()) == pytest.approx(told, rel=0.1)
+
+    assert later == pytest.approx([1.5, 3], rel=0.15)
+    await asyncio.sleep(3)
+    await end(group)
+
+
 async def test_where_permits_are_scarcer_than_the_limit_nobody_is_told(fake_redis: ModuleType) -> None:
     """A queue for permits takes nothing from the others' part of the limit."""
     server = fake_redis.FakeRedis()
