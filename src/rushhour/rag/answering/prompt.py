@@ -6,6 +6,7 @@ What never changes comes first, so that a provider's cache of prompts serves it 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from rushhour.hops.contract import ChatRequest, Message, Passage
@@ -36,16 +37,11 @@ def prompt(
     rules = f"{RULES}\n\n{question.instructions}" if question.instructions else RULES
     said = (question.text, question.instructions, *(turn.content for turn in question.history))
     mark, blocks = fenced(passages, said)
-    warning = f"{WEAK}\n\n" if weak else ""
     return ChatRequest(
         messages=(
             Message("system", rules),
             *question.history,
-            Message(
-                "user",
-                f"Passages, each from <passage-{mark}> to </passage-{mark}>:\n\n{blocks}\n\n"
-                f"{warning}Question: {question.text}",
-            ),
+            Message("user", _asked(mark, blocks, question.text, weak)),
         ),
         max_tokens=max_tokens,
         temperature=question.temperature,
@@ -53,3 +49,10 @@ def prompt(
         passages=tuple(passages),
         weak=weak,
     )
+
+
+@lru_cache(maxsize=512)
+def _asked(mark: str, blocks: str, question: str, weak: bool) -> str:
+    """Put passages and question together; kept, so that those who wait in a rush for the same hold it once."""
+    warning = f"{WEAK}\n\n" if weak else ""
+    return f"Passages, each from <passage-{mark}> to </passage-{mark}>:\n\n{blocks}\n\n{warning}Question: {question}"
