@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from operator import attrgetter
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -40,7 +39,7 @@ class Price:
         return tokens + usage.searches * self.search / 1e3
 
 
-class _HopAccount(msgspec.Struct):
+class _HopAccount(msgspec.Struct, omit_defaults=True):
     """What one hop did for this answer.
 
     `calls` is its share of the calls that were paid for, `attempts` how often it went to the provider, hedges aside;
@@ -54,38 +53,23 @@ class _HopAccount(msgspec.Struct):
     throttled: int = 0
     gated_s: float = 0.0
     hedged: int = 0
-    reused: str | None = None
     batched_with: int = 0
     input_tokens: float = 0.0
     cached_tokens: float = 0.0
     output_tokens: float = 0.0
+    reused: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Only what happened."""
         said: dict[str, Any] = {}
-        for count, (name, digits) in zip(_counts(self), _SHOWN.items(), strict=True):
-            if count and (shown := round(count, digits)):
+        for name, value in msgspec.to_builtins(self).items():
+            if shown := value if name == "reused" else round(value, _DIGITS.get(name)):
                 said[name] = shown
-        if self.reused:
-            said["reused"] = self.reused
         return said
 
 
-_SHOWN: Final[Mapping[str, int | None]] = {
-    "calls": 4,
-    "attempts": None,
-    "waited_s": 3,
-    "retries": None,
-    "throttled": None,
-    "gated_s": 3,
-    "hedged": None,
-    "batched_with": None,
-    "input_tokens": None,
-    "cached_tokens": None,
-    "output_tokens": None,
-}
-"""The counts of an account, and the digits after the point that are shown; None makes it a whole number."""
-_counts: Final = attrgetter(*_SHOWN)
+_DIGITS: Final[Mapping[str, int]] = {"calls": 4, "waited_s": 3, "gated_s": 3}
+"""The digits after the point that are shown; other counts are whole numbers."""
 
 
 class Receipt(msgspec.Struct):
