@@ -192,7 +192,8 @@ class _Files:
 def _special(folder: Path, top: Path, path: str, root: str, ignored: Ignored) -> Iterator[Source]:
     """Yield what a link or an archive stands for."""
     file = folder / path
-    if file.is_symlink() and not file.resolve().is_relative_to(top):
+    real = Path(os.path.realpath(file))  # `resolve` raises where links lead round in a circle; reading says so better
+    if file.is_symlink() and not real.is_relative_to(top):
         yield Source(printable(path), partial(_outside, path), printable(path), asked_for=False, root=root)
     else:
         yield from _file(file, path, root, ignored, asked_for=False)

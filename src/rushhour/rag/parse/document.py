@@ -43,6 +43,10 @@ class Document:
     markup: Literal["plain", "markdown"] = "plain"
 
 
+NO_HEADING: Final = 7
+"""The level of what stands apart from the text and is no heading, such as a front matter."""
+
+
 @dataclass(frozen=True, slots=True)
 class Heading:
     """A heading of a text: from `start` to `end` lie its own lines, underline and all; level 1 is the outermost."""
@@ -66,8 +70,17 @@ def titled(headings: Sequence[Heading], name: str) -> tuple[str, Sequence[Headin
 def sections_between(text: str, headings: Iterable[Heading]) -> Iterator[Section]:
     """Yield what stands between the headings, each with the path of headings above it; blank ones are left out.
 
-    A heading without a title ends the section before it and adds nothing to the path.
+    A heading without a title ends the section before it and adds nothing to the path. Where there is nothing but
+    headings, they are what the document says.
     """
+    listed = tuple(headings)
+    sections = tuple(_between(text, listed))
+    yield from sections
+    if not sections and (shown := [heading for heading in listed if heading.level < NO_HEADING]):
+        yield from _section(text, shown[0].start, shown[-1].end, ())
+
+
+def _between(text: str, headings: Iterable[Heading]) -> Iterator[Section]:
     path: list[Heading] = []
     start = 0
     for heading in headings:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from rushhour.rag.parse.decode import decode
-from rushhour.rag.parse.document import Document, Heading, sections_between, titled
+from rushhour.rag.parse.document import NO_HEADING, Document, Heading, sections_between, titled
 
 _FRONT_MATTER: Final = re.compile(r"\A---[ \t]*\n(?P<fields>.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 _TITLE_FIELD: Final = re.compile(r"^title:[ \t]{0,20}(?P<title>\S.{0,500}?)[ \t]{0,20}$", re.MULTILINE)
@@ -31,7 +31,7 @@ def parse_markdown(name: str, content: bytes) -> Document:
     else:
         title, headings = _titled(headings, name)
     if front:
-        headings.insert(0, Heading("", 7, 0, front.end()))
+        headings.insert(0, Heading("", NO_HEADING, 0, front.end()))
     return Document(title, text, tuple(sections_between(text, headings)), "markdown")
 
 

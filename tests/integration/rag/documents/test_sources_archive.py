@@ -284,3 +284,18 @@ def test_a_listed_file_takes_a_few_bytes(tmp_path: Path) -> None:
 
     assert len(sources) == 500
     assert held / 500 < 30
+
+
+def test_links_that_lead_round_in_a_circle_are_files_that_cannot_be_read(tmp_path: Path) -> None:
+    """The others are listed all the same."""
+    (tmp_path / "a.txt").write_text("One")
+    (tmp_path / "self.txt").symlink_to("self.txt")
+    (tmp_path / "there").symlink_to("back")
+    (tmp_path / "back").symlink_to("there")
+
+    sources = {source.name: source for source in files_from([tmp_path])}
+
+    assert set(sources) == {"a.txt", "self.txt", "there", "back"}
+    assert sources["a.txt"].load() == b"One"
+    with pytest.raises(OSError, match=r"self\.txt"):
+        sources["self.txt"].load()

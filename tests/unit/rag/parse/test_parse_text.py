@@ -76,6 +76,22 @@ def test_a_document_without_text_is_empty(name: str, content: bytes) -> None:
         parse(name, content)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "text"),
+    [
+        ("a.md", b"# Only a title\n", "# Only a title"),
+        ("a.md", b"---\nauthor: x\n---\n# Words\n\n## Deque\n\n## Heap\n", "# Words\n\n## Deque\n\n## Heap"),
+        ("a.rst", b"Words\n=====\n\nDeque\n-----\n", "# Words\n\n## Deque"),
+        ("a.html", b"<h1>Words</h1><h2>Deque</h2>", "Deque"),
+    ],
+)
+def test_a_document_of_headings_alone_says_what_they_say(name: str, content: bytes, text: str) -> None:
+    """A page that is only begun is no failure, and a list of headings can be asked about."""
+    (section,) = parse(name, content).sections
+    assert text in section.text
+    assert section.headings == ()
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252"])
 @pytest.mark.parametrize("suffix", [".txt", ".md"])
 def test_text_is_decoded(encoding: str, suffix: str) -> None:
