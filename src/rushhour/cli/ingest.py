@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 PYTHON_MANUAL = "python-manual"
 STANDARD_INPUT = "-"
+_OTHER_SCHEME = re.compile(r"(?!https?://)[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
 def ingest(
@@ -94,6 +97,8 @@ def ingest(
         raise InvalidRequest("Which collection? Say --collection NAME; it is made if it does not exist.")
     if paths and bool(name) != (STANDARD_INPUT in paths):
         raise InvalidRequest("Standard input and its name belong together: rushhour ingest - --name notes.md")
+    for path in paths or ():
+        _check(path)
     from rushhour.rag.documents.asked import Asked
     from rushhour.rag.documents.metadata import read_metadata
 
@@ -111,6 +116,15 @@ def ingest(
         show_plan(_plan(into, asked, console), console)
         return
     run_to_the_end(lambda system: system.jobs.create(into, asked, _piped(asked)), console)
+
+
+def _check(path: str) -> None:
+    if not path:
+        raise InvalidRequest('A path is empty; was a variable not set? For the folder you are in say ".".')
+    if _OTHER_SCHEME.match(path) and not Path(path).exists():
+        raise InvalidRequest(
+            f"{path} cannot be fetched: only http:// and https:// can. Fetch it first, or name a file."
+        )
 
 
 def _plan(collection: str, asked: Asked, console: Console) -> Plan:

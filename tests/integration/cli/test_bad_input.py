@@ -71,6 +71,8 @@ async def test_an_unknown_collection(rushhour: Rushhour) -> None:
         (("ingest", "a.txt"), "--collection"),
         (("ingest", "a.txt", "--python-manual"), "not both"),
         (("ingest", "a.txt", "--collection", "Bad Name!"), "cannot name a collection"),
+        (("ingest", "", "--collection", "desk"), "path is empty"),
+        (("ingest", "ftp://example.com/a.txt", "--collection", "desk"), "only http:// and https://"),
         (("ask", "hello?"), "no collection yet"),
         (("rehearse", "--over", "soon"), "--over"),
         (("rehearse", "--users", "0"), "users"),
