@@ -62,11 +62,11 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._thread_done)
         return future
 
-    async def shutdown_default_executor(self) -> None:
+    async def shutdown_default_executor(self, *patience: float | None) -> None:  # 3.12 gave it a timeout
         """Wait for the default executor's threads, in real time."""
         self._skipping.threads_at_work += 1
         try:
-            await super().shutdown_default_executor()
+            await super().shutdown_default_executor(*patience)
         finally:
             self._skipping.threads_at_work -= 1
 

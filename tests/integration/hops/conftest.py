@@ -40,7 +40,7 @@ class Connection:
 
     async def send(self, *parts: bytes) -> None:
         """Write bytes as they are."""
-        self._writer.writelines(parts)
+        self._writer.write(b"".join(parts))
         await self._writer.drain()
 
     async def reply(self, body: bytes, status: str = "200 OK", *headers: str) -> None:

@@ -75,7 +75,7 @@ def test_json_lines_are_passages() -> None:
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("a.json", b'{"a": 1,\n}', "line 2, column 1"),
+        ("a.json", b'{"a": 1,\n1}', "line 2, column 1"),
         ("a.json", b'{"a": 1} x', "line 1, column 10"),
         ("a.jsonl", b'{"a": 1}\n{"a": \n', "line 2, column 7"),
         ("a.json", b"[" * 1_000_000, "nests deeper than 200"),
