@@ -12,9 +12,9 @@ from collections.abc import Iterable
 def note(connection: sqlite3.Connection, collection: int, file: str, ids: Iterable[str]) -> None:
     """Note what is or may soon be in the vector store without a visible chunk."""
     connection.executemany(
-        "INSERT OR IGNORE INTO garbage (collection, file, id) SELECT ?1, ?2, ?3 "
-        "WHERE NOT EXISTS (SELECT 1 FROM chunks WHERE collection = ?1 AND id = ?3)",
-        ((collection, file, one) for one in ids),
+        "INSERT OR IGNORE INTO garbage (collection, file, id) SELECT ?, ?, ? "
+        "WHERE NOT EXISTS (SELECT 1 FROM chunks WHERE collection = ? AND id = ?)",
+        ((collection, file, one, collection, one) for one in ids),
     )
 
 
@@ -28,8 +28,8 @@ def forget(connection: sqlite3.Connection, collection: int, file: str, ids: Iter
 def noted(connection: sqlite3.Connection, collection: int, file: str | None) -> dict[str, list[str]]:
     """Return the ids of garbage by file, of all files or of one."""
     rows = connection.execute(
-        "SELECT file, id FROM garbage WHERE collection = ?1 AND (?2 IS NULL OR file = ?2) ORDER BY file, id",
-        (collection, file),
+        "SELECT file, id FROM garbage WHERE collection = ? AND (? IS NULL OR file = ?) ORDER BY file, id",
+        (collection, file, file),
     )
     found: dict[str, list[str]] = {}
     for name, ident in rows:
@@ -40,8 +40,8 @@ def noted(connection: sqlite3.Connection, collection: int, file: str | None) -> 
 def claim(connection: sqlite3.Connection, collection: int, file: str, owner: str, dead: str) -> str:
     """Reserve a file unless somebody other than `dead` has it; return who has it now."""
     connection.execute(
-        "INSERT INTO claims (collection, file, owner) VALUES (?1, ?2, ?3) "
-        "ON CONFLICT (collection, file) DO UPDATE SET owner = excluded.owner WHERE owner = ?4",
+        "INSERT INTO claims (collection, file, owner) VALUES (?, ?, ?) "
+        "ON CONFLICT (collection, file) DO UPDATE SET owner = excluded.owner WHERE owner = ?",
         (collection, file, owner, dead),
     )
     row = connection.execute("SELECT owner FROM claims WHERE collection = ? AND file = ?", (collection, file))

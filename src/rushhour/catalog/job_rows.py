@@ -35,8 +35,8 @@ def create(connection: sqlite3.Connection, job: Job, now: int) -> None:
 def every(connection: sqlite3.Connection, collection: str | None) -> list[Job]:
     """List jobs, the newest first."""
     rows = connection.execute(
-        f"SELECT {_JOB} FROM jobs WHERE ?1 IS NULL OR collection = ?1 ORDER BY key DESC",  # noqa: S608  # constants
-        (collection,),
+        f"SELECT {_JOB} FROM jobs WHERE ? IS NULL OR collection = ? ORDER BY key DESC",  # noqa: S608  # constants
+        (collection, collection),
     )
     return [_job(row) for row in rows]
 
@@ -137,8 +137,8 @@ def _count(connection: sqlite3.Connection, key: int) -> None:
         "UPDATE jobs SET (waiting, done, failed, parked, chunks, embedded) = (SELECT "
         "count(*) FILTER (WHERE state = 'waiting'), count(*) FILTER (WHERE state = 'done'), "
         "count(*) FILTER (WHERE state = 'failed'), count(*) FILTER (WHERE state = 'parked'), "
-        "coalesce(sum(chunks), 0), coalesce(sum(embedded), 0) FROM job_files WHERE job = ?1) WHERE key = ?1",
-        (key,),
+        "coalesce(sum(chunks), 0), coalesce(sum(embedded), 0) FROM job_files WHERE job = ?) WHERE key = ?",
+        (key, key),
     )
 
 
