@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple
@@ -17,6 +18,11 @@ _JOB: Final = (
     "tokens, cost_usd"
 )
 _FILE: Final = "name, state, outcome, reason, attempts, chunks, embedded, kept, deleted"
+_COUNTS: Final = (
+    "SELECT count(*) FILTER (WHERE state = 'waiting'), count(*) FILTER (WHERE state = 'done'), "
+    "count(*) FILTER (WHERE state = 'failed'), count(*) FILTER (WHERE state = 'parked'), "
+    "coalesce(sum(chunks), 0), coalesce(sum(embedded), 0) FROM job_files WHERE job = ?"
+)
 _ENDED: Final = (JobState.DONE, JobState.FAILED, JobState.INTERRUPTED)
 
 
@@ -34,6 +40,8 @@ def create(connection: sqlite3.Connection, job: Job, now: int) -> None:
 
 def every(connection: sqlite3.Connection, collection: str | None) -> list[Job]:
     """List jobs, the newest first."""
+    if not (collection or "").isascii():  # as in `one`
+        return []
     rows = connection.execute(
         f"SELECT {_JOB} FROM jobs WHERE ? IS NULL OR collection = ? ORDER BY key DESC",  # noqa: S608  # constants
         (collection, collection),
@@ -43,7 +51,9 @@ def every(connection: sqlite3.Connection, collection: str | None) -> list[Job]:
 
 def one(connection: sqlite3.Connection, ident: str) -> Job:
     """Return a job; raises InvalidRequest for an unknown id."""
-    row = connection.execute(f"SELECT {_JOB} FROM jobs WHERE id = ?", (ident,)).fetchone()  # noqa: S608  # constants
+    row = None
+    if ident.isascii():  # no id is anything else, and what a shell hands over may be no text
+        row = connection.execute(f"SELECT {_JOB} FROM jobs WHERE id = ?", (ident,)).fetchone()  # noqa: S608  # constants
     if row is None:
         raise InvalidRequest(f"There is no job {ident!r}. `rushhour jobs` lists those that there are.", param="job")
     return _job(row)
@@ -71,13 +81,20 @@ def spend(connection: sqlite3.Connection, ident: str, tokens: int, cost_usd: flo
 
 
 def note_files(connection: sqlite3.Connection, ident: str, files: Sequence[JobFile]) -> None:
-    """Write rows of files, and count anew."""
+    """Write rows of files, and count what that changes: a job may have a million others, or have forgotten them."""
     key = _key(connection, ident)
+    names = json.dumps([file.name for file in files])
+    before = _counts(connection, key, names)
     connection.executemany(
         f"INSERT OR REPLACE INTO job_files (job, {_FILE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # constants
         ((key, *astuple(file)) for file in files),
     )
-    _count(connection, key)
+    changes = (after - old for after, old in zip(_counts(connection, key, names), before, strict=True))
+    connection.execute(
+        "UPDATE jobs SET waiting = waiting + ?, done = done + ?, failed = failed + ?, parked = parked + ?, "
+        "chunks = chunks + ?, embedded = embedded + ? WHERE key = ?",
+        (*changes, key),
+    )
 
 
 def list_files(connection: sqlite3.Connection, ident: str, names: Iterable[str]) -> None:
@@ -134,12 +151,15 @@ def _key(connection: sqlite3.Connection, ident: str) -> int:
 
 def _count(connection: sqlite3.Connection, key: int) -> None:
     connection.execute(
-        "UPDATE jobs SET (waiting, done, failed, parked, chunks, embedded) = (SELECT "
-        "count(*) FILTER (WHERE state = 'waiting'), count(*) FILTER (WHERE state = 'done'), "
-        "count(*) FILTER (WHERE state = 'failed'), count(*) FILTER (WHERE state = 'parked'), "
-        "coalesce(sum(chunks), 0), coalesce(sum(embedded), 0) FROM job_files WHERE job = ?) WHERE key = ?",
+        f"UPDATE jobs SET (waiting, done, failed, parked, chunks, embedded) = ({_COUNTS}) WHERE key = ?",  # noqa: S608  # constants
         (key, key),
     )
+
+
+def _counts(connection: sqlite3.Connection, key: int, names: str) -> tuple[int, ...]:
+    """Count some of a job's files, whose names are given as JSON."""
+    some = f"{_COUNTS} AND name IN (SELECT value FROM json_each(?))"  # noqa: S608  # constants
+    return tuple(connection.execute(some, (key, names)).fetchone())
 
 
 def _forget_old(connection: sqlite3.Connection, job: Job) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -66,7 +67,8 @@ def show_plan(plan: Plan, console: Console) -> None:
 
 
 def _files(collection: str, reports: Sequence[FileReport], removed: int, renamed: int) -> str:
-    counts = {outcome.value: sum(one.outcome is outcome for one in reports) for outcome in _COUNTED}
+    found = Counter(one.outcome for one in reports)  # once: a pass over a million files takes seconds
+    counts = {outcome.value: found[outcome] for outcome in _COUNTED}
     counts |= {"new": counts["new"] - renamed, "renamed": renamed, "removed": removed}
     told = ", ".join(f"{number:,} {what}" for what, number in counts.items() if number)
     return f"[bold]{escape(collection)}[/]: {count(len(reports), 'file')} ({told or 'none found'})"

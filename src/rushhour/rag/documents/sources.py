@@ -91,9 +91,9 @@ MANUAL: Final = "python-manual"
 
 def root_of(path: Path) -> str:
     """Name the folder or archive whose files come and go as it is ingested again; "" for a file by itself."""
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112  # `Path.is_dir` raises where one may not look, or a name is too long
         return f"folder:{printable(str(path.resolve()))}"
-    return f"archive:{printable(str(path.resolve()))}" if is_archive(path.name) and path.is_file() else ""
+    return f"archive:{printable(str(path.resolve()))}" if is_archive(path.name) and os.path.isfile(path) else ""  # noqa: PTH113
 
 
 def files_from(paths: Iterable[Path], ignore: Iterable[str] = ()) -> Sources:
@@ -107,7 +107,8 @@ def files_from(paths: Iterable[Path], ignore: Iterable[str] = ()) -> Sources:
     groups: list[Sources] = []
     for path in paths:
         root = root_of(path)
-        groups += _walk(path, root, ignored) if path.is_dir() else [tuple(_file(path, path.name, root, ignored))]
+        folder = root.startswith("folder:")
+        groups += _walk(path, root, ignored) if folder else [tuple(_file(path, path.name, root, ignored))]
     return Grouped(tuple(groups))
 
 
@@ -206,7 +207,7 @@ def _hole(cause: OSError, root: str) -> Source:
 
 def _file(path: Path, name: str, root: str, ignored: Ignored, *, asked_for: bool = True) -> Iterator[Source]:
     name = printable(name)
-    if is_archive(name) and path.is_file():
+    if is_archive(name) and os.path.isfile(path):  # noqa: PTH113  # as in `root_of`
         yield from _archive(name, partial(_opened, path), root, ignored)
     else:
         yield Source(name, _OnDisk(str(path), name, asked_for), name, asked_for=asked_for, root=root)

@@ -121,7 +121,9 @@ class Ingester:
                 run.give_up_if_hopeless(failure)
             await run.work(shop)
             if not run.given_up:
-                removed, deleted = await remove_missing(shop, missing.files)
+                # What could not move stays under its old name: it would be visible under none.
+                gone = [file for file in missing.files if file.name not in shop.moving]
+                removed, deleted = await remove_missing(shop, gone)
             await sweep(shop)  # what is left is counted below
         finally:
             await parsers.aclose()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
 
@@ -39,7 +39,7 @@ class Workshop:
     `reading` bounds the files that are being read and cut, `room` those that are being embedded and written, by their
     chunks, `permits` the texts that are being bought at any moment.
     `on_embedded` is told whether a chunk's vector was bought just now. `moved` gives the name of the file that is gone
-    from its folder and had the same bytes, by their digest, or "".
+    from its folder and had the same bytes, by their digest, or ""; `moving` holds those whose new name is not visible.
     """
 
     backend: Backend
@@ -53,6 +53,7 @@ class Workshop:
     on_embedded: Callable[[str, bool], None]
     moved: Callable[[str], str]
     parse: Parse = parse_in_thread
+    moving: set[str] = field(default_factory=set)
 
     @property
     def catalog(self) -> Catalog:
@@ -80,11 +81,14 @@ async def ingest_file(shop: Workshop, source: Source, reading: ExitStack) -> tup
     before = await shop.catalog.file(shop.collection, source.name)
     if before and before.fingerprint == version.fingerprint:
         return await _unchanged(shop, version, before), None
+    if before is None and (old_name := shop.moved(version.content)):
+        shop.moving.add(old_name)
     await shop.claims.take(source.name)
     deleted: set[str] = set()
     try:
         before = await shop.catalog.file(shop.collection, source.name)
         if before and before.fingerprint == version.fingerprint:  # somebody was faster
+            shop.moving.discard(shop.moved(version.content))
             return await _unchanged(shop, version, before), None
         draft = await _draft(shop, version, before)
         del version  # its bytes, which may be many, are not needed while it is embedded
@@ -167,6 +171,7 @@ async def _flip(shop: Workshop, draft: _Draft, deleted: set[str]) -> tuple[FileR
         await _rename(shop, old_name, new)
     bought = await _embed_and_write(shop, file.name, new)
     stale = await shop.catalog.publish(shop.collection, file, draft.chunks)
+    shop.moving.discard(shop.moved(file.content))
     failure = await _delete(shop, stale)
     if failure is None:
         deleted |= stale

@@ -112,7 +112,10 @@ class Run:
         """Return what has become of a file; None if it is to be tried again later."""
         report = self._without_a_turn(place, source)
         if report is None:
-            row = await self._journal.recorded(source.name)
+            try:
+                row = await self._journal.recorded(source.name)
+            except RushhourError as cause:
+                return self._failed(place, source, self._attempts.get(place, 0) + 1, cause)
             report = self._known(place, source, row) or await self._try(shop, place, source, row, reading)
         return report
 

@@ -112,10 +112,13 @@ class Jobs:
     async def retry(self, job: str, call: Call, on_progress: OnProgress = watch_nothing) -> Summary:
         """Try a job's parked files again, with all their attempts; the summary is of those files alone.
 
-        Raises InvalidRequest as `run` does, and for a job without parked files.
+        Raises InvalidRequest as `run` does, for a job that is not done, and for one without parked files.
         """
         async with self._leases.hold(JOB + job) as mine:
             record = await self._startable(job, mine)
+            if record.state is not JobState.DONE:  # it would be called done without the files that still wait
+                told = f"The job {job} is not done: `rushhour jobs resume {job}` first, then retry what is parked."
+                raise InvalidRequest(told, param="job")
             parked = {row.name for row in await self._catalog.job_files(job, FileState.PARKED)}
             if not parked:
                 raise InvalidRequest(f"The job {job} has no parked files: there is nothing to retry.", param="job")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -39,7 +39,10 @@ class Leases:
                 try:
                     taken = await asyncio.shield(taking)
                 except asyncio.CancelledError:
-                    taken = await taking  # the thread cannot be stopped, and nobody else would give it back
+                    while not taking.done():  # the thread cannot be stopped, and nobody else would give it back
+                        with suppress(asyncio.CancelledError):
+                            await asyncio.wait([taking])
+                    taken = taking.result()
                     raise
                 if taken is not None or attempt == TRIES - 1:
                     break

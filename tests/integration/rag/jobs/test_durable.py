@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rushhour.errors import InvalidRequest, Rejected, Unavailable
+from rushhour.errors import InvalidRequest, QuotaExhausted, Rejected, Unavailable
 from rushhour.flow.call import Call
 from rushhour.rag.documents.sources import Source, files_from, root_of
 from rushhour.rag.ingestion.backend import COLLECTION, JOB
@@ -141,6 +141,36 @@ async def test_a_renamed_file_costs_nothing(house: Any, folder: Path) -> None:
     await house.visible()
     reindexed = await house.jobs().reindex("docs", Call())
     assert reindexed.embedded == 0
+
+
+async def test_what_could_not_move_stays_where_it_was(house: Any, folder: Path) -> None:
+    """While the store is down a file under a new name is not written; its old name is not taken away before it is."""
+    await ingest_folder(house, folder)
+    (folder / "otter.md").rename(folder / "deep" / "sea otter.md")
+    house.upsert_error = Unavailable("Down.")
+
+    summary = await ingest_folder(house, folder)
+
+    assert (summary.removed, [one.name for one in summary.failed]) == ((), ["deep/sea otter.md"])
+    assert {file.name for file in await house.catalog.files("docs")} == {"walrus.md", "otter.md", "deep/puffin.md"}
+    await house.visible()
+    house.upsert_error = None
+    again = await ingest_folder(house, folder)
+    assert (again.removed, again.renamed) == (("otter.md",), (("otter.md", "deep/sea otter.md"),))
+    await house.visible()
+
+
+async def test_what_is_given_up_removes_nothing(house: Any, folder: Path) -> None:
+    """Without money nobody knows what a folder will hold in the end."""
+    await ingest_folder(house, folder)
+    (folder / "otter.md").unlink()
+    (folder / "heron.md").write_bytes(report("heron"))
+    house.provider.fail = lambda _text: QuotaExhausted("No money.")
+
+    summary = await ingest_folder(house, folder)
+
+    assert (summary.given_up, summary.removed) == ("No money.", ())
+    assert len(await house.catalog.files("docs")) == 3
 
 
 async def test_a_file_found_elsewhere_belongs_there_from_then_on(house: Any, folder: Path, tmp_path: Path) -> None:

@@ -186,6 +186,7 @@ async def test_parked_files_stay_parked_until_they_are_retried(house: Any, asked
     assert (job.state, job.done, job.parked) == (JobState.DONE, 11, 1)
     house.provider.fail = lambda _text: None
     await jobs.retry(summary.job, Call())
+    assert len(await house.catalog.files("docs")) == 12  # the others stay
     with pytest.raises(InvalidRequest, match="has no parked files"):
         await jobs.retry(summary.job, Call())
     await house.visible()
@@ -243,10 +244,56 @@ async def test_a_resumed_job_leaves_parked_files_alone(house: Any, asked: Asked)
     first = await house.jobs(at_once=1).ingest("docs", asked, Call())  # the first has failed before the last begins
     house.provider.fail = lambda _text: None
 
+    with pytest.raises(InvalidRequest, match=f"rushhour jobs resume {first.job}` first"):
+        await house.jobs().retry(first.job, Call())
+
     second = await house.jobs().run(first.job, Call())
 
     assert [(one.name, one.reason) for one in second.failed] == [("00.md", "Rude.")]
     assert second.new == 11
+
+
+async def test_a_catalog_that_fails_once_costs_an_attempt(
+    house: Any, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As any other failure that may pass, it is tried again."""
+    read, failures = house.catalog.job_file, [Unavailable("Locked.")]
+
+    async def failing(job: str, name: str) -> JobFile | None:
+        if failures and name == "05.md":
+            raise failures.pop()
+        found: JobFile | None = await read(job, name)
+        return found
+
+    monkeypatch.setattr(house.catalog, "job_file", failing)
+    summary = await house.jobs().ingest("docs", asked, Call())
+
+    assert (summary.complete, summary.new) == (True, 12)
+    assert [one.attempts for one in summary.reports if one.name == "05.md"] == [2]
+
+
+async def test_counts_outlive_the_files_that_were_forgotten(house: Any, asked: Asked) -> None:
+    """Of a job that was done twice only what is parked is kept by name; a retry adds to what was counted."""
+    house.provider.fail = lambda text: Rejected("Rude.") if "walrus 3 " in text else None
+    first = await house.jobs().ingest("docs", asked, Call())
+    before = await house.jobs().job(first.job)
+    await house.jobs().ingest("docs", asked, Call())
+    house.provider.fail = lambda _text: None
+
+    await house.jobs().retry(first.job, Call())
+
+    after = await house.jobs().job(first.job)
+    assert (before.done, before.parked) == (11, 1)
+    assert (after.done, after.parked) == (12, 0)
+    assert after.chunks > before.chunks
+
+
+@pytest.mark.parametrize("ident", ["nope", "bad\udcff", "größe"])
+async def test_an_id_that_no_job_has_is_told(house: Any, ident: str) -> None:
+    """Also one that is no text at all."""
+    with pytest.raises(InvalidRequest, match="There is no job"):
+        await house.jobs().job(ident)
+    assert await house.jobs().jobs(ident) == []
 
 
 async def test_jobs_that_cannot_be_run_are_refused(house: Any, asked: Asked) -> None:
