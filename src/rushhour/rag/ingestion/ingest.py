@@ -120,7 +120,7 @@ class Ingester:
             if (failure := await sweep(shop)) is not None:
                 run.give_up_if_hopeless(failure)
             await run.work(shop)
-            if not run.given_up:
+            if not run.given_up and not run.passed_over:
                 # What could not move stays under its old name: it would be visible under none.
                 gone = [file for file in missing.files if file.name not in shop.moving]
                 removed, deleted = await remove_missing(shop, gone)

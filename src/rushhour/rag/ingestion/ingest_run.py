@@ -53,6 +53,8 @@ class Run:
         self._paid: Counter[str] = Counter()
         """What was bought for a file that is not done yet, in all its attempts."""
         self.given_up = ""
+        self.passed_over = False
+        """Whether a file stayed parked: nobody has looked what it holds, which may be a file that is gone elsewhere."""
         self._at_work = 0
         self._one_less = asyncio.Event()
         """Set when a file is no longer worked on: it may have to be tried again, or all be given up."""
@@ -134,6 +136,7 @@ class Run:
             return None
         self._attempts.setdefault(place, row.attempts if row.state is FileState.FAILED else 0)
         fetched = row.state is FileState.DONE and source.fetch is not None  # a page is asked for once a job
+        self.passed_over |= row.state is FileState.PARKED
         return report_of(row) if row.state is FileState.PARKED or fetched else None
 
     async def _try(

@@ -253,6 +253,26 @@ async def test_a_resumed_job_leaves_parked_files_alone(house: Any, asked: Asked)
     assert second.new == 11
 
 
+async def test_what_is_parked_may_be_what_is_gone_elsewhere(house: Any, asked: Asked, folder: Path) -> None:
+    """A job that is resumed takes nothing away while a file that it does not look at may be it under a new name."""
+    await house.jobs().ingest("docs", asked, Call())
+    (folder / "05.md").rename(folder / "a5.md")
+    (folder / "zz.md").write_text(report("heron"))
+    house.upsert_error = Rejected("Rude.")
+    house.provider.fail = lambda text: QuotaExhausted("No money.") if "heron" in text else None
+    first = await house.jobs(at_once=1).ingest("docs", asked, Call())
+    assert [row.name for row in await house.jobs().files(first.job, FileState.PARKED)] == ["a5.md"]
+    house.upsert_error, house.provider.fail = None, lambda _text: None
+
+    second = await house.jobs().run(first.job, Call())
+
+    names = {file.name for file in await house.catalog.files("docs")}
+    assert (second.removed, names >= {"05.md", "zz.md"}) == ((), True)
+    third = await house.jobs().ingest("docs", asked, Call())
+    assert third.renamed == (("05.md", "a5.md"),)
+    await house.visible()
+
+
 async def test_a_catalog_that_fails_once_costs_an_attempt(
     house: Any, asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
