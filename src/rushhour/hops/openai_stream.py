@@ -18,7 +18,7 @@ from rushhour.hops.sse import SseParser
 from rushhour.hops.transport import ByteStream, Peer
 
 SLOWEST = 3.0
-"""Bytes of text a second, two words in three seconds: a model at work is faster, even on a CPU."""
+"""Bytes of text a second, a word in two seconds: a model at work is faster, even on a CPU."""
 _TAIL_S = 0.5
 """How long to wait, after the answer is whole, for the end of the body that lets its connection serve again."""
 

@@ -48,7 +48,7 @@ class Client:
     def backlog(self) -> float:
         return 0.0
 
-    def expected(self, replicas: int) -> float:  # the contract's signature
+    def expected(self, replicas: int) -> float:
         return 0.0
 
     def booked(self) -> float:

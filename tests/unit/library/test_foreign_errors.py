@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
+import httpx2
 import openai
 import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
@@ -122,16 +123,13 @@ def test_what_aiohttp_raises(error: Exception, ours: type[RushhourError]) -> Non
     assert found.retry_after == (3 if ours is Throttled else None)
 
 
-HTTPX = pytest.importorskip("httpx2")
-
-
 @pytest.mark.parametrize(
     ("error", "ours"),
     [
-        (HTTPX.ReadTimeout("late"), AttemptTimeout),
-        (HTTPX.PoolTimeout("full"), AttemptTimeout),
-        (HTTPX.ConnectError("refused"), ConnectionLost),
-        (HTTPX.RemoteProtocolError("cut"), ConnectionLost),
+        (httpx2.ReadTimeout("late"), AttemptTimeout),
+        (httpx2.PoolTimeout("full"), AttemptTimeout),
+        (httpx2.ConnectError("refused"), ConnectionLost),
+        (httpx2.RemoteProtocolError("cut"), ConnectionLost),
     ],
 )
 def test_what_httpx_raises(error: Exception, ours: type[RushhourError]) -> None:
@@ -142,12 +140,12 @@ def test_what_httpx_raises(error: Exception, ours: type[RushhourError]) -> None:
 
 def test_a_status_that_httpx_raised_for() -> None:
     """With its body, if that was read; unread, the status has to do."""
-    request = HTTPX.Request("POST", "http://api.test/v1")
+    request = httpx2.Request("POST", "http://api.test/v1")
     body = json.dumps({"error": {"message": "no", "code": "insufficient_quota"}}).encode()
-    whole = HTTPX.HTTPStatusError("no", request=request, response=HTTPX.Response(429, content=body, request=request))
+    whole = httpx2.HTTPStatusError("no", request=request, response=httpx2.Response(429, content=body, request=request))
     assert type(httpx_errors(whole)) is QuotaExhausted
-    unread = HTTPX.Response(429, headers={"Retry-After": "4"}, stream=HTTPX.ByteStream(body), request=request)
-    found = httpx_errors(HTTPX.HTTPStatusError("no", request=request, response=unread))
+    unread = httpx2.Response(429, headers={"Retry-After": "4"}, stream=httpx2.ByteStream(body), request=request)
+    found = httpx_errors(httpx2.HTTPStatusError("no", request=request, response=unread))
     assert type(found) is Throttled
     assert found.retry_after == 4
 

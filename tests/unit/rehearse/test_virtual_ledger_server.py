@@ -36,7 +36,7 @@ class _Hungry:
     def backlog(self) -> float:
         return 100.0
 
-    def expected(self, replicas: int) -> float:  # the contract's signature
+    def expected(self, replicas: int) -> float:
         return 100.0
 
     def booked(self) -> float:

@@ -142,8 +142,8 @@ class RedisLedger:
 
     def lease(self, quota: str, call: LeaseCall) -> asyncio.Future[LeaseReply] | None:
         """Send a lease call with what else this tick sends; None while Redis is out of reach."""
-        own = tuple(f"{self._prefix}:{kept}:{quota}" for kept in ("quota", "wanting"))
-        keys = (*own, f"{self._prefix}:replicas", f"{self._prefix}:waiting:{quota}")
+        of = self._prefix
+        keys = (f"{of}:quota:{quota}", f"{of}:wanting:{quota}", f"{of}:replicas", f"{of}:waiting:{quota}")
         answer = self._coalescer.submit(Command(call.words(self._replica), LEASE, keys), urgent=True)
         if answer is None:
             return None

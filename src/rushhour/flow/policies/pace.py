@@ -130,7 +130,7 @@ class Pace:
         self._returns = Returns()
         self._standing = StandingQueue()
         self._upstream = Recent()
-        self._usual = 0.0
+        self._latest_price = 0.0
         self._gate = -math.inf
         self._timer: asyncio.Handle | None = None
         self._timer_due = math.inf
@@ -192,7 +192,7 @@ class Pace:
 
     def expected(self, replicas: int) -> float:
         """Cost of all that wait or were promised a place; nothing where permits are scarcer than an equal share."""
-        if self._room and self._room.pace() > replicas * self._usual:
+        if self._room and self._room.pace() > replicas * self._latest_price:
             return 0.0
         return self._queue.backlog() + self._promises.total
 
@@ -235,9 +235,9 @@ class Pace:
         return max(0.0, self._gate - now) + max(0.0, wait)
 
     def _priced(self, cost: Cost) -> _Price:
-        """Price a cost by whatever is scarcest now."""
+        """Price a cost by whatever is scarcest now; the latest price stands for what calls cost here."""
         price, sharing = self._quota.price(cost), self._quota.sharing(cost)
-        self._usual = price
+        self._latest_price = price
         return _Price(price, max(price, self._room.pace() / sharing) if self._room else price, sharing)
 
     async def _turn(self, request: Any, call: Call, begun: float) -> Cost:

@@ -106,7 +106,7 @@ class Answerer:
         with admitted.place:
             found = await self._find(request, call, hurried=admitted.pressed)
             asked = found.prompt(max_tokens)
-        pressure.prepared(admitted, asked, loop.time() - begun)
+        pressure.prepared(bare, asked, loop.time() - begun)
         return found, pressure.reduced(asked, request, at_chat) if admitted.pressed and asked.passages else asked
 
     async def _generate(self, asked: ChatRequest, call: Call, receipt: Receipt) -> Stream[ChatDelta]:

@@ -43,13 +43,12 @@ class PressureSettings:
 
 
 class Admitted(NamedTuple):
-    """A question that was let in: its place, to be held until it joins the queue; its bare prompt.
+    """A question that was let in: its place, to be held until it joins the queue.
 
     One that is `pressed` should be reduced: it would wait too long otherwise.
     """
 
     place: AbstractContextManager[None]
-    bare: ChatRequest
     pressed: bool
 
 
@@ -79,13 +78,12 @@ class Pressure:
         Later, the promises of those who came after would count too. Raises WouldMissDeadline when it would come too
         late, a pressed one even if it is reduced.
         """
-        cost = self._cost(bare)
-        whole = self._expected(cost, 1.0)
+        whole = self._expected(self._cost(bare), 1.0)
         wait = self._admission.wait(whole, call)
         if wait <= self._settings.tolerated * (call.deadline - asyncio.get_running_loop().time()):
-            return Admitted(self._admission.enter(whole, call, wait=wait), bare, pressed=False)
+            return Admitted(self._admission.enter(whole, call, wait=wait), pressed=False)
         reduced = self._expected(self._cost(self._shorter(bare)), self._settings.kept)
-        return Admitted(self._admission.enter(reduced, call, whole), bare, pressed=True)
+        return Admitted(self._admission.enter(reduced, call, whole), pressed=True)
 
     def reduced(self, asked: ChatRequest, question: Question, call: Call) -> ChatRequest:
         """Return a cheaper request, and emit Degraded; or the same one, where being less would not be cheaper."""
@@ -101,10 +99,10 @@ class Pressure:
             call.emit(Degraded(call.hop, REDUCED, why))
         return fitted
 
-    def prepared(self, admitted: Admitted, asked: ChatRequest, seconds: float) -> None:
+    def prepared(self, bare: ChatRequest, asked: ChatRequest, seconds: float) -> None:
         """Learn how long a question took until it joined the generator's queue, and what passages add to its cost."""
         self._admission.prepared(seconds)
-        self._context_tokens.add(self._cost(asked).tokens - self._cost(admitted.bare).tokens)
+        self._context_tokens.add(self._cost(asked).tokens - self._cost(bare).tokens)
 
     def answered(self, seconds: float, waited: float) -> None:
         """Learn how long an answer took to its last word, of which it `waited` so long in the queue."""

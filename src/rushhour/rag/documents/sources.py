@@ -93,7 +93,9 @@ def root_of(path: Path) -> str:
     """Name the folder or archive whose files come and go as it is ingested again; "" for a file by itself."""
     if os.path.isdir(path):  # noqa: PTH112  # `Path.is_dir` raises where one may not look, or a name is too long
         return f"folder:{printable(str(path.resolve()))}"
-    return f"archive:{printable(str(path.resolve()))}" if is_archive(path.name) and os.path.isfile(path) else ""  # noqa: PTH113
+    if is_archive(path.name) and os.path.isfile(path):  # noqa: PTH113  # so does `Path.is_file`
+        return f"archive:{printable(str(path.resolve()))}"
+    return ""
 
 
 def files_from(paths: Iterable[Path], ignore: Iterable[str] = ()) -> Sources:

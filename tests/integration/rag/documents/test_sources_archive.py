@@ -299,3 +299,15 @@ def test_links_that_lead_round_in_a_circle_are_files_that_cannot_be_read(tmp_pat
     assert sources["a.txt"].load() == b"One"
     with pytest.raises(OSError, match=r"self\.txt"):
         sources["self.txt"].load()
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".md", "x" * 300 + ".zip"])
+def test_a_path_that_cannot_be_looked_at_is_a_file_that_cannot_be_read(tmp_path: Path, name: str) -> None:
+    """The others that were named beside it are listed all the same."""
+    (tmp_path / "a.txt").write_text("One")
+
+    strange, plain = files_from([tmp_path / name, tmp_path / "a.txt"])
+
+    assert plain.load() == b"One"
+    with pytest.raises(OSError, match="too long"):
+        strange.load()

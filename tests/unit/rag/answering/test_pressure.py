@@ -137,7 +137,7 @@ async def test_the_passages_to_come_are_part_of_the_price() -> None:
     line = Line(0.0)
     pressure = under(line)
 
-    pressure.prepared(pressure.admit(BARE, Call()), FULL, 0.0)
+    pressure.prepared(BARE, FULL, 0.0)
 
     with pressure.admit(BARE, Call()).place:
         assert line.promised[-1] == by_tokens(FULL)
@@ -320,10 +320,10 @@ async def test_what_passages_add_is_learned_at_one_price() -> None:
     pressure = under(line, learned)
     talk = tuple(Message("user", "x" * 40_000) for _ in range(3))
     long = replace(QUESTION, history=talk)
-    admitted = pressure.admit(prompt(long, (), 512), Call())
+    pressure.admit(prompt(long, (), 512), Call())
     price = 1.0
 
-    pressure.prepared(admitted, prompt(long, PASSAGES, 512), 0.1)
+    pressure.prepared(prompt(long, (), 512), prompt(long, PASSAGES, 512), 0.1)
     with pressure.admit(BARE, Call()).place:
         pass
 
@@ -336,9 +336,10 @@ async def test_prompts_that_became_shorter_make_no_later_one_cost_less_than_noth
     line = Line(0.0)
     pressure = under(line)
     long = replace(QUESTION, history=(Message("user", "x" * 40_000),))
-    admitted = pressure.admit(prompt(long, (), 512), Call())
+    bare = prompt(long, (), 512)
+    pressure.admit(bare, Call())
 
-    pressure.prepared(admitted, FULL, 0.1)
+    pressure.prepared(bare, FULL, 0.1)
     with pressure.admit(BARE, Call()).place:
         pass
 
