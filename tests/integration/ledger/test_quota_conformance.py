@@ -51,7 +51,7 @@ class Client:
     def expected(self, replicas: int) -> float:
         return 0.0
 
-    def booked(self) -> float:
+    def booked(self, replicas: int) -> float:
         return 0.0
 
     async def wait(self, cost: Cost) -> float:

@@ -89,6 +89,16 @@ def test_a_sudden_rush_on_many_replicas_lets_in_whom_the_limit_can_serve(tmp_pat
     assert run.refused_first >= 900
 
 
+def test_who_comes_back_as_told_by_one_of_many_replicas_is_served(tmp_path: Path) -> None:
+    """Sixteen replicas send away nine of ten; together they name no more places than the limit has."""
+    rush = replace(_monday(6_000, over_s=2.0), patience_s=10.0)
+
+    run = _played(tmp_path / "rush", rush, 16, direct=True).runs[0]
+
+    assert run.returned.users >= 5_000
+    assert run.returned.answered >= run.returned.users * 0.998
+
+
 def test_another_seed_is_another_monday(tmp_path: Path) -> None:
     """The seed is used."""
     one, other = (_played(tmp_path / str(seed), _monday(60, seed=seed)) for seed in (1, 2))

@@ -39,7 +39,7 @@ class _Hungry:
     def expected(self, replicas: int) -> float:
         return 100.0
 
-    def booked(self) -> float:
+    def booked(self, replicas: int) -> float:
         return 0.0
 
 

@@ -52,8 +52,8 @@ class Waiters(Protocol):
         """Cost of all that waits or was promised a place; 0 where permits are scarcer than a replica's equal share."""
         ...
 
-    def booked(self) -> float:
-        """Cost of all that were sent away and told when to come back, and will."""
+    def booked(self, replicas: int) -> float:
+        """Cost of all that were sent away and told when to come back, and will; 0 likewise."""
         ...
 
 
@@ -105,7 +105,7 @@ class Quota(Protocol):
         ...
 
     def coming(self) -> None:
-        """Hear that more was promised a place: others who share the limit should know before it waits."""
+        """Hear that more was promised a place or a time to come back: others who share the limit should know soon."""
         ...
 
     def credit(self, now: float) -> float:

@@ -147,14 +147,15 @@ class RedisQuota:
         return 1 + self._besides if self._clock() < self._heard_until else self.sharing(cost)
 
     def coming(self) -> None:
-        """Tell the others at once what will wait here, where as much at each of them would be a queue.
+        """Tell the others at once what will wait here or come back, where as much at each of them would be a queue.
 
-        In a sudden rush each replica lets in as many as it could serve alone until it knows of the rest.
+        In a sudden rush each replica lets in as many as it could serve alone, and sends the rest away for as long as
+        they would wait alone, until it knows of the others.
         """
         if self._waiters is None or not self._dimensions or self.asking():
             return
         living, now = self._store.living(), self._clock()
-        expected = self._waiters.expected(living)
+        expected = self._waiters.expected(living) + self._waiters.booked(living)
         if expected * living >= ROUND_S and (expected >= NEWS * self._told or now >= self._told_at + LEASE_S):
             self._news = True
             self._ask()
@@ -244,7 +245,7 @@ class RedisQuota:
             self._unanswered(call)
             return
         self.leases += 1
-        self._news, self._told, self._told_at = False, call.waiting, now
+        self._news, self._told, self._told_at = False, call.waiting + call.booked, now
         self._reply, self._called_at = reply, now
         reply.add_done_callback(partial(self._answered, call))
 
@@ -258,7 +259,8 @@ class RedisQuota:
         self._untold_close = False
         if self._waiters is None:
             return LeaseCall(asks, lost_s, closed_s)
-        return LeaseCall(asks, lost_s, closed_s, self._waiters.expected(self._store.living()), self._waiters.booked())
+        living = self._store.living()
+        return LeaseCall(asks, lost_s, closed_s, self._waiters.expected(living), self._waiters.booked(living))
 
     def _answered(self, call: LeaseCall, done: asyncio.Future[LeaseReply]) -> None:
         self._reply = None

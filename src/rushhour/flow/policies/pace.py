@@ -192,13 +192,11 @@ class Pace:
 
     def expected(self, replicas: int) -> float:
         """Cost of all that wait or were promised a place; nothing where permits are scarcer than an equal share."""
-        if self._room and self._room.pace() > replicas * self._latest_price:
-            return 0.0
-        return self._queue.backlog() + self._promises.total
+        return 0.0 if self._lacks_permits(replicas) else self._queue.backlog() + self._promises.total
 
-    def booked(self) -> float:
-        """Cost of all that were sent away and told when to come back."""
-        return self._returns.booked(asyncio.get_running_loop().time())
+    def booked(self, replicas: int) -> float:
+        """Cost of all that were sent away and told when to come back; nothing likewise."""
+        return 0.0 if self._lacks_permits(replicas) else self._returns.booked(asyncio.get_running_loop().time())
 
     def predict(self, cost: Cost, call: Call, now: float) -> float:
         """Seconds a call of this cost would wait, were it to join now: what the doors tell before anything is spent."""
@@ -209,6 +207,7 @@ class Pace:
         """Seconds after which a call that is refused for its `wait` should come back, behind those told so before."""
         times = self._quota.sharing_later(cost)
         at = self._returns.after(wait, call.tenant, self._priced(cost).busy, now, times)
+        self._quota.coming()
         return at * self._random.uniform(1.0, JITTER)
 
     def promise(self, cost: Cost, call: Call) -> Promise:
@@ -225,6 +224,9 @@ class Pace:
             return False
         self._quota.take(cost, now)
         return True
+
+    def _lacks_permits(self, replicas: int) -> bool:
+        return self._room is not None and self._room.pace() > replicas * self._latest_price
 
     def _wait_after(self, promised: float, price: _Price, call: Call, now: float) -> float:
         """Return what a call waits that is priced so, and goes after the promised."""

@@ -497,13 +497,32 @@ async def test_who_is_sent_away_comes_back_as_fast_as_his_part_of_all(fake_redis
             await asyncio.sleep(0.6)
             await _promise(replica, 10, held)
 
-        assert one.paced.booked() == pytest.approx(40)
+        assert one.paced.booked(2) == pytest.approx(40)
         later = [replica.quota.sharing_later(Cost()) for replica in group]
         told = one.paced.advise(30.0, Cost(), Call(), loop.time())
         assert one.paced.advise(30.0, Cost(), Call(), loop.time()) == pytest.approx(told, rel=0.1)
 
     assert later == pytest.approx([1.5, 3], rel=0.15)
     await asyncio.sleep(3)
+    await end(group)
+
+
+async def test_replicas_that_send_many_away_at_once_let_them_come_back_at_the_pace_of_the_limit(
+    fake_redis: ModuleType,
+) -> None:
+    """While each sends away more and more, what the others do is known before it has grown by much."""
+    server = fake_redis.FakeRedis()
+    group = await replicas(server, 8, Limits(600, None, burst_s=1, use=1.0))
+    loop = asyncio.get_running_loop()
+    back: list[float] = []
+    for _ in range(500):
+        now = loop.time()
+        back += [now + replica.paced.advise(30.0, Cost(), Call(), now) for replica in group]
+        await asyncio.sleep(0.004)
+    in_time = sum(at < min(back) + 200 for at in back)
+
+    assert 200 * 10 * 0.85 <= in_time <= 200 * 10 * 1.03
+    assert server.leases < 8 * 100
     await end(group)
 
 
