@@ -67,8 +67,8 @@ Hop: TypeAlias = Callable[[Q, Call], Awaitable[R]]
 class Policy(Protocol):
     """One thing done round a hop."""
 
-    async def __call__(self, request: Any, call: Call, inner: Hop[Any, Any]) -> Any:
-        """Do it, calling `inner` as often as it takes."""
+    def __call__(self, request: Any, call: Call, inner: Hop[Any, Any]) -> Awaitable[Any]:
+        """Do it, calling `inner` as often as it takes; where there is nothing to do, what `inner` returns will do."""
         ...
 
 

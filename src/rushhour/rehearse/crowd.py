@@ -62,8 +62,12 @@ class Told(Protocol):
 
 
 async def pay_visit(
-    visit: Visit, due: float, obeys: bool, ask: Callable[[float], Awaitable[tuple[Told, Outcome, str]]]
-) -> Visited:
+    visit: Visit,
+    due: float,
+    obeys: bool,
+    ask: Callable[[float], Awaitable[tuple[Told, Outcome, str]]],
+    report: Callable[[Visited], None],
+) -> None:
     """Ask and, refused honestly by somebody who `obeys`, come again once; `ask` is told when patience begins."""
     loop = asyncio.get_running_loop()
     late = loop.time() - due
@@ -75,7 +79,7 @@ async def pay_visit(
             await asyncio.sleep(advised)
             returned = True
             reply, outcome, kind = await ask(loop.time())
-    return Visited(
+    visited = Visited(
         user=visit.user,
         at=visit.at,
         late_s=round(late, 4),
@@ -90,6 +94,7 @@ async def pay_visit(
         returned=returned,
         degraded=reply.degraded,
     )
+    report(visited)
 
 
 async def visit_all(target: Target, visits: list[Visit], report: Callable[[Visited], None]) -> None:
@@ -107,10 +112,10 @@ async def visit_all(target: Target, visits: list[Visit], report: Callable[[Visit
         async def arrive(visit: Visit) -> None:
             ask = partial(_ask, session, target, visit)
             if seats is None:
-                report(await pay_visit(visit, start + visit.at, target.obeys, ask))
+                await pay_visit(visit, start + visit.at, target.obeys, ask, report)
                 return
             async with seats:
-                report(await pay_visit(visit, loop.time(), target.obeys, ask))
+                await pay_visit(visit, loop.time(), target.obeys, ask, report)
 
         for visit in visits:
             await asyncio.sleep(start + visit.at - loop.time())

@@ -95,6 +95,13 @@ class LanguageModel:
 
     async def generate(self, visit: Visit, customer: Customer, asked: Asked) -> Said | Reply:
         """Return what the model says once the first token is there, or the refusal at once."""
+        said = self.begin(visit, customer, asked)
+        if isinstance(said, Said):
+            await asyncio.sleep(self.thinks_s(visit, said))
+        return said
+
+    def begin(self, visit: Visit, customer: Customer, asked: Asked) -> Said | Reply:
+        """Debit a call and decide what the model will say to it, or refuse it."""
         characters = sum(len(turn.text) for turn in asked.turns)
         prompt_tokens = tokens.count(characters) + _TURN_TOKENS * len(asked.turns) + _REPLY_TOKENS
         wrong = self._refuse(asked, prompt_tokens)
@@ -111,10 +118,9 @@ class LanguageModel:
         said = self._say(asked, prompt_tokens, cached, rate)
         visit.entry.tokens_in, visit.entry.tokens_out = prompt_tokens, len(said.pieces)
         visit.entry.cost_usd = self._cost(asked.model, said)
-        await asyncio.sleep(self._thinks_s(visit, said))
         return said
 
-    def _thinks_s(self, visit: Visit, said: Said) -> float:  # noqa: ARG002  # a model may depend on what it says
+    def thinks_s(self, visit: Visit, said: Said) -> float:  # noqa: ARG002  # a model may depend on what it says
         """Seconds until it begins to speak."""
         return self._profile.latency.seconds(visit.draw) * visit.slowdown
 

@@ -15,6 +15,7 @@ import asyncio
 import enum
 import math
 import random
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -102,8 +103,11 @@ class Breaker:
         self._why = ""
         self._penniless = False
 
-    async def __call__(self, request: Any, call: Call, inner: Hop[Any, Any]) -> Any:
-        """Refuse while open; let a few probes through when half open."""
+    def __call__(self, request: Any, call: Call, inner: Hop[Any, Any]) -> Awaitable[Any]:
+        """Refuse while open; let a few probes through when half open; be nothing in between while closed."""
+        return inner(request, call) if self._state is _State.CLOSED else self._probe(request, call, inner)
+
+    async def _probe(self, request: Any, call: Call, inner: Hop[Any, Any]) -> Any:
         probe = self._is_probe(self._admitted, call)
         self._admitted += probe
         try:

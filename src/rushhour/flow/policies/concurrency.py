@@ -55,7 +55,8 @@ class Concurrency:
 
     async def __call__(self, request: Any, call: Call, inner: Hop[Any, Any]) -> Any:
         """Hold a permit round the call, and round the stream it may return."""
-        await self._enter(call)
+        if not self._enter():
+            await self._wait(call)
         clock = asyncio.get_running_loop().time
         begun = clock()
         try:
@@ -101,13 +102,14 @@ class Concurrency:
         """Seconds between two permits: how long calls held theirs lately, by the limit; 0 while that is not known."""
         return (self._hold or 0.0) / self.limit
 
-    async def _enter(self, call: Call) -> None:
+    def _enter(self) -> bool:
+        """Claim a reservation or a free permit, if there is one."""
         if self.reserved:
             self.reserved -= 1
         elif not self.free():
-            await self._wait(call)
-            return
+            return False
         self.in_flight += 1
+        return True
 
     async def _wait(self, call: Call) -> None:
         """Wait for a permit; whoever hands it over counts it in flight."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,18 +61,25 @@ class Hedge:
         self._bound_until = -math.inf
         self._closing: set[asyncio.Task[None]] = set()
 
-    async def __call__(self, request: Any, call: Call, inner: Hop[Any, Any]) -> Any:
+    def __call__(self, request: Any, call: Call, inner: Hop[Any, Any]) -> Awaitable[Any]:
         """Return the first answer; raise the last failure."""
         self._budget = min(self._budget + self._settings.share, self._settings.burst)
         late = self._latency.value
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
         if late is None:
-            reply = await inner(request, call)
-        else:
-            reply = await _Race(self, request, call, inner, max(late, SOONEST_S), loop).winner()
-        self._latency.add(loop.time() - begun)
+            return self._alone(request, call, inner)
+        return _Race(self, request, call, inner, max(late, SOONEST_S)).winner()
+
+    async def _alone(self, request: Any, call: Call, inner: Hop[Any, Any]) -> Any:
+        """Ask once: what is late is not known yet."""
+        clock = asyncio.get_running_loop().time
+        begun = clock()
+        reply = await inner(request, call)
+        self.took(clock() - begun)
         return reply
+
+    def took(self, seconds: float) -> None:
+        """Learn how long an answer took."""
+        self._latency.add(seconds)
 
     def grant(self, request: Any, now: float) -> bool:
         """Whether budget, room and quota allow a second call; all three are debited if so."""
@@ -121,21 +128,14 @@ class _Race:
         "_second", "_timer",
     )  # fmt: skip
 
-    def __init__(
-        self,
-        hedge: Hedge,
-        request: Any,
-        call: Call,
-        inner: Hop[Any, Any],
-        delay: float,
-        loop: asyncio.AbstractEventLoop,
-    ) -> None:
+    def __init__(self, hedge: Hedge, request: Any, call: Call, inner: Hop[Any, Any], delay: float) -> None:
         self._hedge, self._request, self._call, self._inner = hedge, request, call, inner
-        self._delay, self._loop, self._begun = delay, loop, loop.time()
+        self._delay, self._loop = delay, asyncio.get_running_loop()
+        self._begun = self._loop.time()
         self._first: asyncio.Task[Any] | None = asyncio.current_task()
         self._second: asyncio.Task[Any] | None = None
         self._overtaken = self._lost = False
-        self._timer = loop.call_later(delay, self._look)
+        self._timer = self._loop.call_later(delay, self._look)
 
     async def winner(self) -> Any:
         """Return the first answer, once the first call has let go; a second one that lost is dismissed."""
@@ -149,19 +149,21 @@ class _Race:
                 await self._leave()
                 raise
             self._hedge.give_back()
-            return overtaken.result()
+            reply = overtaken.result()
         except RushhourError as failure:
             self._first_is_gone()
             self._hedge.mind(failure, self._loop.time())
             if self._second is None:
                 raise
-            return await self._follow(self._second)
+            reply = await self._follow(self._second)
         except BaseException:
             self._first_is_gone()
             self._dismiss()
             raise
-        self._first_is_gone()
-        self._dismiss()
+        else:
+            self._first_is_gone()
+            self._dismiss()
+        self._hedge.took(self._loop.time() - self._begun)
         return reply
 
     def _first_is_gone(self) -> asyncio.Task[Any] | None:

@@ -142,7 +142,19 @@ class Pace:
     async def __call__(self, request: Any, call: Call, inner: Hop[Any, Any]) -> Any:
         """Wait for a turn, then go; a 429 closes the gate and is raised for `Retry` to bring back."""
         clock = asyncio.get_running_loop().time
-        cost = await self._turn(request, call, clock())
+        begun = clock()
+        cost = self._cost(request)
+        if self._queue or self._obstacle(cost, begun):
+            entry = self._join(request, cost, call, begun)
+            try:
+                await entry.item.go
+            except asyncio.CancelledError:
+                self._leave(entry)
+                raise
+            cost = entry.item.cost
+        else:
+            self._admit(cost, begun)
+        call.emit(Admitted(call.hop, clock() - begun))
         left = self._quota.mark(clock())
         try:
             reply = await inner(request, call.telling(self._listening(call, left, clock)))
@@ -242,24 +254,6 @@ class Pace:
         self._latest_price = price
         return _Price(price, max(price, self._room.pace() / sharing) if self._room else price, sharing)
 
-    async def _turn(self, request: Any, call: Call, begun: float) -> Cost:
-        """Wait for a turn; return what was taken for it."""
-        cost = self._cost(request)
-        if not self._queue and not self._obstacle(cost, begun):
-            self._admit(cost, begun)
-            call.emit(Admitted(call.hop, 0.0))
-            return cost
-        entry = self._join(request, cost, call, begun)
-        if self._queue.peek() is entry:
-            self.serve()
-        try:
-            await entry.item.go
-        except asyncio.CancelledError:
-            self._leave(entry)
-            raise
-        call.emit(Admitted(call.hop, asyncio.get_running_loop().time() - begun))
-        return entry.item.cost
-
     def _obstacle(self, cost: Cost, now: float) -> float:
         """Seconds until it is worth looking again whether this cost may go; infinite where a free permit will tell."""
         if self._room and not self._room.free():
@@ -272,6 +266,7 @@ class Pace:
             self._room.reserve()
 
     def _join(self, request: Any, cost: Cost, call: Call, now: float) -> Entry[_Waiting]:
+        """Stand in line; the future of the place is resolved when its turn has come, which may be at once."""
         price = self._priced(cost)
         eta = self._wait_after(0.0, price, call, now)  # whoever joins goes before those who are only promised
         if len(self._queue) >= self._settings.max_waiting:
@@ -292,6 +287,8 @@ class Pace:
         entry = Entry(waiting, call.tenant, call.deadline, price.busy, call.lane)
         call.emit(Queued(call.hop, len(self._queue), eta))
         self._queue.push(entry)
+        if self._queue.peek() is entry:
+            self.serve()
         return entry
 
     def _leave(self, entry: Entry[_Waiting]) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from rushhour.errors import InvalidRequest, Refusal, RushhourError, TruncatedStream
 from rushhour.flow.call import Call, Event, Hop
@@ -82,13 +83,16 @@ class Answerer:
         found, asked = await self._prepare(request, call)
         if not asked.passages:
             return Stream(self._nothing(receipt))
+        begun = asyncio.get_running_loop().time()
         try:
-            reply = await self._generate(asked, call, receipt)
+            reply = await self._chat(asked, call)  # waits for the first words
         except RushhourError as cause:
             # Who was let in at the door is not turned away because the queue has become longer since.
             if not is_down(cause) and not (self._pressure and isinstance(cause, Refusal)):
                 raise
             return await self._without_model(found, asked, call, receipt, cause)
+        if self._pressure:
+            reply.on_close(partial(_learn, self._pressure, begun, reply, receipt))
         return self._told(reply, found, asked, receipt)
 
     async def _prepare(self, request: Question, call: Call) -> tuple[Found, ChatRequest]:
@@ -108,22 +112,6 @@ class Answerer:
             asked = found.prompt(max_tokens)
         pressure.prepared(bare, asked, loop.time() - begun)
         return found, pressure.reduced(asked, request, at_chat) if admitted.pressed and asked.passages else asked
-
-    async def _generate(self, asked: ChatRequest, call: Call, receipt: Receipt) -> Stream[ChatDelta]:
-        """Wait for the first words, and learn how long a whole answer takes; one that is left early tells nothing."""
-        pressure = self._pressure
-        if not pressure:
-            return await self._chat(asked, call)
-        loop = asyncio.get_running_loop()
-        begun = loop.time()
-        reply = await self._chat(asked, call)
-
-        def told(failure: BaseException | None) -> None:
-            if failure is None and reply.whole:
-                pressure.answered(loop.time() - begun, receipt.waited_for(CHAT))
-
-        reply.on_close(told)
-        return reply
 
     async def _without_model(
         self, found: Found, asked: ChatRequest, call: Call, receipt: Receipt, cause: RushhourError
@@ -193,6 +181,14 @@ class Answerer:
         yield Delta(NOTHING_FOUND)
         nothing = Grounding(not_found=True)
         yield Answer(NOTHING_FOUND, (), (), "stop", self._model, Usage(), receipt.as_json(), nothing)
+
+
+def _learn(
+    pressure: Pressure, begun: float, reply: Stream[ChatDelta], receipt: Receipt, failure: BaseException | None
+) -> None:
+    """Learn how long a whole answer takes; one that is left early tells nothing."""
+    if failure is None and reply.whole:
+        pressure.answered(asyncio.get_running_loop().time() - begun, receipt.waited_for(CHAT))
 
 
 def _both(receipt: Receipt, call: Call) -> Callable[[Event], None]:

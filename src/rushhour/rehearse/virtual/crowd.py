@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from itertools import cycle
+from typing import Any
 
 import msgspec
 
@@ -31,7 +32,8 @@ from rushhour.server.options import ServerOptions
 COMMIT_AFTER_S = ServerOptions().commit_after_s
 """When the server sends the headers of a stream: later than this no refusal can be told by its status."""
 
-Judge = Callable[[str, str], Outcome]
+_AT_ONCE = 256
+"""Visitors whose timers are set together: a sleep between each two of them would cost more than their arrival."""
 
 
 class _Reply(msgspec.Struct):
@@ -67,46 +69,57 @@ class Crowd:
                 await self._visit(visit, loop.time())
 
         async with asyncio.TaskGroup() as crowd:
-            for visit in visits:
-                due = start + visit.at
-                if seats is not None:
+            if seats is not None:
+                for visit in visits:
                     crowd.create_task(take_seat(visit, seats))
-                    continue
-                if due > loop.time():
-                    await asyncio.sleep(due - loop.time())
-                crowd.create_task(self._visit(visit, due))
+                return
 
-    async def _visit(self, visit: Visit, due: float) -> None:
-        self._report(await pay_visit(visit, due, self._scenario.obeys, partial(self._ask, visit)))
+            for begin in range(0, len(visits), _AT_ONCE):
+                await self._arrivals(visits[begin : begin + _AT_ONCE], start, crowd)
+
+    async def _arrivals(self, visits: Sequence[Visit], start: float, crowd: asyncio.TaskGroup) -> None:
+        """Let some come at their times; returns when the last of them has."""
+        loop, all_here = self._loop, asyncio.Event()
+
+        def arrive(visit: Visit, due: float) -> None:
+            crowd.create_task(self._visit(visit, due))
+
+        timers = [loop.call_at(due := start + visit.at, arrive, visit, due) for visit in visits]
+        timers.append(loop.call_at(start + max(visit.at for visit in visits), all_here.set))
+        try:
+            await all_here.wait()
+        finally:
+            for timer in timers:
+                timer.cancel()
+
+    def _visit(self, visit: Visit, due: float) -> Coroutine[Any, Any, None]:
+        return pay_visit(visit, due, self._scenario.obeys, partial(self._ask, visit), self._report)
 
     async def _ask(self, visit: Visit, due: float) -> tuple[_Reply, Outcome, str]:
-        now = self._loop.time()
+        """Read an answer to its end, as a chat window or, in one piece, as a program does."""
+        loop, stream = self._loop, self._scenario.stream
+        now = loop.time()
         reply = _Reply(now)
         patience = self._scenario.patience_s
+        call = Call(visit.tenant or ANONYMOUS, now + patience)
         try:
             with self._patience.until(due + patience):
-                await self._receive(visit, Call(visit.tenant or ANONYMOUS, now + patience), reply)
+                async with await next(self._systems).ask(Question(COLLECTION, visit.question), call) as pieces:
+                    async for piece in pieces:
+                        if isinstance(piece, Delta):
+                            if stream and not reply.text:
+                                reply.first_at = loop.time()
+                            reply.text.append(piece.text)
+                        elif isinstance(piece, Answer):
+                            reply.degraded = tuple(piece.receipt.get("degraded", ()))
         except TimeoutError:
             return reply, Outcome.FAILED, "gave_up"
         except RushhourError as error:
             return reply, *self._judge_error(error, reply)
+        if not stream:
+            reply.first_at = loop.time()
         reply.status = 200
         return reply, self._judge("".join(reply.text), visit.gold), ""
-
-    async def _receive(self, visit: Visit, call: Call, reply: _Reply) -> None:
-        """Read an answer to its end, as a chat window or, in one piece, as a program does."""
-        loop = self._loop
-        question = Question(COLLECTION, visit.question)
-        async with await next(self._systems).ask(question, call) as pieces:
-            async for piece in pieces:
-                if isinstance(piece, Delta):
-                    if not reply.text and self._scenario.stream:
-                        reply.first_at = loop.time()
-                    reply.text.append(piece.text)
-                elif isinstance(piece, Answer):
-                    reply.degraded = tuple(piece.receipt.get("degraded", ()))
-        if not self._scenario.stream:
-            reply.first_at = loop.time()
 
     def _judge_error(self, error: RushhourError, reply: _Reply) -> tuple[Outcome, str]:
         """Judge what the server would have sent: a status, or an event of a stream that had begun."""

@@ -18,6 +18,7 @@ from rushhour.flow.stream import Stream
 from rushhour.hops.contract import ChatDelta, ChatRequest, Usage, Used
 from rushhour.hops.openai_chat import GATHER_S, LEAST_GATHER_S, MOST_GATHER_S, OpenAIChat
 from rushhour.rehearse.virtual.direct_surface import DirectReply, DirectRequest, Words
+from rushhour.rehearse.virtual.loop import pause
 from rushhour.rehearse.virtual.patience import Patience
 from rushhour.rehearse.virtual.transport import SimulatedTransport
 from rushhour.simulator.exchange import Reply, Request
@@ -41,17 +42,28 @@ class DirectChat:
 
     async def __call__(self, request: ChatRequest, call: Call) -> Stream[ChatDelta]:
         """Ask, wait for the first token, and hand over the stream."""
-        plain, body = self._plain, request.question.encode()  # a body tells calls apart
-        asked = DirectRequest(plain.method, plain.path, plain.headers, body, model=self.model, prompt=request)
+        connection = self._transport.idle_connection() or Connection()
+        asked = self._asked(request, connection)
         try:
             with self._patience.until(self._loop.time() + self._timeout_s):
-                sent = await self._transport.exchange(asked)
-                if isinstance(sent, DirectReply) and sent.said is not None and sent.words is not None:
-                    return self._begin(asked, sent, sent.said, sent.words, call)
+                sent = await self._transport.handle(asked)
         except TimeoutError as cause:
+            connection.lost()
             raise AttemptTimeout(f"No first token of {self.model} came within {self._timeout_s:g} s.") from cause
-        handed = _Handed(self._transport, asked.connection, sent)
+        except BaseException:  # who leaves closes the connection
+            connection.lost()
+            raise
+        self._transport.begun(sent, connection)
+        if isinstance(sent, DirectReply) and sent.said is not None and sent.words is not None:
+            return self._begin(asked, sent, sent.said, sent.words, call)
+        handed = _Handed(self._transport, connection, sent)
         return await OpenAIChat(handed, self.model, self._timeout_s)(request, call)
+
+    def _asked(self, request: ChatRequest, connection: Connection) -> DirectRequest:
+        plain, body = self._plain, request.question.encode()  # a body tells calls apart
+        return DirectRequest(
+            plain.method, plain.path, plain.headers, body, connection=connection, model=self.model, prompt=request
+        )
 
     def over(self, connection: Connection, *, reusable: bool) -> None:
         """Give a connection back."""
@@ -90,7 +102,7 @@ class _Deltas(AsyncIterator[ChatDelta]):
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._chat = chat
-        self._clock = loop.time
+        self._loop = loop
         self._connection = connection
         self._sent = sent
         self._said = said
@@ -105,7 +117,7 @@ class _Deltas(AsyncIterator[ChatDelta]):
         if self._told == 1:
             return ChatDelta(self._words.first)
         if self._told == 2:
-            await self._last_read()
+            await pause(self._loop, self._until_last_read())
             self._end(delivered=True)
             said = self._said
             usage = Usage(said.prompt_tokens, said.cached_tokens, len(said.pieces))
@@ -115,13 +127,12 @@ class _Deltas(AsyncIterator[ChatDelta]):
 
     async def aclose(self) -> None:
         """Let go; an answer that is not whole by now is aborted."""
-        self._end(delivered=self._clock() >= self._whole_at)
+        self._end(delivered=self._loop.time() >= self._whole_at)
 
-    async def _last_read(self) -> None:
-        """Wait until the read that finds the end: the reader looks once in each gathering time."""
-        now, pause = self._clock(), self._chat.gathering_s()
-        reads = max(math.ceil((self._whole_at - now) / pause), 1)
-        await asyncio.sleep(reads * pause)
+    def _until_last_read(self) -> float:
+        """Seconds until the read that finds the end: the reader looks once in each gathering time."""
+        gathering = self._chat.gathering_s()
+        return max(math.ceil((self._whole_at - self._loop.time()) / gathering), 1) * gathering
 
     def _end(self, *, delivered: bool) -> None:
         """Give back what the answer holds, once."""

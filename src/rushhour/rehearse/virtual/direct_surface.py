@@ -13,6 +13,7 @@ import msgspec
 
 from rushhour.flow.allowance import Allowance, LimitHeaders
 from rushhour.hops.contract import ChatRequest
+from rushhour.rehearse.virtual.loop import pause
 from rushhour.simulator.answering import Answerer
 from rushhour.simulator.chat import Chat
 from rushhour.simulator.durations import to_the_millisecond
@@ -87,12 +88,6 @@ class DirectModel(LanguageModel):
         """Return what was said to that."""
         return self._found[_key(asked)][1]
 
-    def _thinks_s(self, visit: Visit, said: Said) -> float:
-        """Seconds until a direct call has its first chunk, or a written one the head of its reply."""
-        seconds = super()._thinks_s(visit, said)
-        direct = isinstance(visit.request, DirectRequest) and not visit.entry.fault
-        return seconds + said.chunk / said.rate if direct else seconds
-
     def _say(self, asked: Asked, prompt_tokens: int, cached: int, rate: float) -> Said:
         found = self._found.get(_key(asked))
         if found is None:
@@ -108,6 +103,7 @@ class DirectChatSurface(Chat):
     def __init__(self, profile: ChatProfile, quota: DirectQuota, answerer: Answerer) -> None:
         super().__init__(profile, quota, answerer)
         self._direct_quota = quota
+        self._loop = asyncio.get_running_loop()
         self._model = self._direct_model = DirectModel(profile, quota, answerer)
 
     async def complete(self, visit: Visit) -> Reply:
@@ -123,10 +119,12 @@ class DirectChatSurface(Chat):
             return customer
         turns = [Turn(turn.role, turn.content) for turn in request.prompt.messages]
         asked = Asked(request.model, turns, request.prompt.max_tokens)
-        said = await self._model.generate(visit, customer, asked)
+        said = self._model.begin(visit, customer, asked)
         if isinstance(said, Reply):
             said.headers.update(self._direct_quota.written(visit, customer, request.model))
             return said
+        first_chunk_s = said.chunk / said.rate
+        await pause(self._loop, self._model.thinks_s(visit, said) + first_chunk_s)
         return DirectReply(said=said, words=self._direct_model.words(asked))
 
 

@@ -260,6 +260,18 @@ class RehearsalLoop(asyncio.SelectorEventLoop):
         self._sweep_at = max(2 * (len(self._timers) + len(self._calendar)), _WORTH_SWEEPING)
 
 
+def pause(loop: asyncio.AbstractEventLoop, seconds: float) -> asyncio.Future[None]:
+    """Return what is done after so many seconds: `asyncio.sleep` without a coroutine of its own."""
+    over: asyncio.Future[None] = loop.create_future()
+    loop.call_later(seconds, _resolve, over)
+    return over
+
+
+def _resolve(over: asyncio.Future[None]) -> None:
+    if not over.done():
+        over.set_result(None)
+
+
 def run_rehearsal(main: Coroutine[Any, Any, T]) -> T:
     """`asyncio.run` on this loop; Ctrl-C cancels `main`, as there."""
     with asyncio.Runner(loop_factory=RehearsalLoop) as runner:

@@ -25,7 +25,7 @@ from rushhour.hops.pinecone import PineconeStore, pinecone_headers
 from rushhour.rehearse.pipelines import Pipeline
 from rushhour.rehearse.virtual.direct import DirectChat
 from rushhour.rehearse.virtual.ledger_server import LedgerServer
-from rushhour.rehearse.virtual.transport import DELAY_S, Handle, SimulatedTransport
+from rushhour.rehearse.virtual.transport import Handle, SimulatedTransport
 from rushhour.settings import JSON_VARIABLES, PREFIX, Settings
 
 CLIENT = "production"
@@ -91,7 +91,7 @@ def _system(site: Site, ground: Ground) -> System:
 
 def _chat(site: Site, ground: Ground, headers: Mapping[str, str]) -> Chat:
     settings = site.settings.chat
-    transport = SimulatedTransport(site.handle, headers, "/v1", 0.0 if site.direct else DELAY_S)
+    transport = SimulatedTransport(site.handle, headers, "/v1")
     ground.closing.push_async_callback(transport.aclose)
     if site.direct:
         return DirectChat(transport, settings.model, settings.timeout_s)

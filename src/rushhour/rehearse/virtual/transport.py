@@ -33,12 +33,11 @@ class SimulatedTransport:
     `headers` go with every request (the key among them, names in any case). Raises what `AiohttpTransport` would.
     """
 
-    def __init__(self, handle: Handle, headers: Mapping[str, str], prefix: str = "", delay_s: float = DELAY_S) -> None:
+    def __init__(self, handle: Handle, headers: Mapping[str, str], prefix: str = "") -> None:
         self.peer = Peer("the simulated provider")
         self.handle = handle
         self._headers = {name.lower(): value for name, value in headers.items()}
         self._prefix = prefix
-        self._delay_s = delay_s
         self._idle: list[tuple[float, Connection]] = []
         self._clock = asyncio.get_running_loop().time
         self._closed = False
@@ -84,22 +83,24 @@ class SimulatedTransport:
 
     async def exchange(self, request: Request) -> Sent:
         """Send a request over a connection, and wait until the head of its reply is back; raises ConnectionLost."""
-        request.connection = connection = self._idle_connection() or await self._connect()
+        request.connection = connection = self.idle_connection() or await _connect()
         try:
-            if self._delay_s:
-                await asyncio.sleep(self._delay_s)
+            await asyncio.sleep(DELAY_S)
             sent = await self.handle(request)
         except BaseException:  # who leaves closes the connection
             connection.lost()
             raise
-        if self._delay_s:
-            await self._travel_back(request, sent)
+        await self._travel_back(request, sent)
+        self.begun(sent, connection)
+        return sent
+
+    def begun(self, sent: Sent, connection: Connection) -> None:
+        """Raise ConnectionLost for a reply that has ended before its head."""
         if sent.empty:
             sent.close(delivered=False, sent=0)
             connection.lost()
             told = "was reset" if sent.ending is Ending.RESET else "was closed"
             raise ConnectionLost(f"The connection to {self.peer.host} {told} before it answered.")
-        return sent
 
     def arriving(self, request: Request, sent: Sent, read_timeout: float) -> Arriving:
         """Return the body that follows a head; its connection is given back when it is over."""
@@ -115,8 +116,8 @@ class SimulatedTransport:
     def _give_back(self, connection: Connection, reusable: bool) -> None:
         self.over(connection, reusable=reusable)
 
-    def _idle_connection(self) -> Connection | None:
-        """Return the connection that was idle last, if it is still open."""
+    def idle_connection(self) -> Connection | None:
+        """Return the connection that was idle last, if it is still open; raises ConnectionLost once all are closed."""
         if self._closed:
             raise ConnectionLost(f"The connections to {self.peer.host} are closed: rushhour is shutting down.")
         now = self._clock()
@@ -127,15 +128,15 @@ class SimulatedTransport:
             connection.lost()
         return None
 
-    async def _connect(self) -> Connection:
-        """Return a new connection, which takes a round trip."""
-        if self._delay_s:
-            await asyncio.sleep(2 * self._delay_s)
-        return Connection()
-
     async def _travel_back(self, request: Request, sent: Sent) -> None:
         try:
-            await asyncio.sleep(self._delay_s)
+            await asyncio.sleep(DELAY_S)
         except BaseException:
-            await self.arriving(request, sent, self._delay_s).aclose()
+            await self.arriving(request, sent, DELAY_S).aclose()
             raise
+
+
+async def _connect() -> Connection:
+    """Return a new connection, which takes a round trip."""
+    await asyncio.sleep(2 * DELAY_S)
+    return Connection()
