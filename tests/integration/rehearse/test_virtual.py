@@ -7,13 +7,16 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from rushhour.assemble import System
 from rushhour.errors import InvalidRequest
 from rushhour.rehearse.crowd import Visited
 from rushhour.rehearse.results import Rehearsal
@@ -97,6 +100,25 @@ def test_who_comes_back_as_told_by_one_of_many_replicas_is_served(tmp_path: Path
 
     assert run.returned.users >= 5_000
     assert run.returned.answered >= run.returned.users * 0.998
+
+
+def test_a_load_balancer_that_favours_one_replica_costs_nobody_the_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten of thirteen questions come to one of four replicas, which gets as much of the limit."""
+
+    def deal(systems: Sequence[System]) -> Iterator[System]:
+        return cycle([system for system, share in zip(systems, (10, 1, 1, 1), strict=True) for _ in range(share)])
+
+    monkeypatch.setattr("rushhour.rehearse.virtual.crowd.cycle", deal)
+    rush = replace(_monday(1_500, over_s=2.0), patience_s=10.0)
+
+    run = _played(tmp_path / "rush", rush, 4, direct=True).runs[0]
+
+    assert run.wrong == 0
+    assert run.answered >= 1_500 * 0.998
+    assert sum(run.degraded.values()) <= 1_500 * 0.01
+    assert run.makespan_s <= 1.25 * 1_500 / 50
 
 
 def test_another_seed_is_another_monday(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ LEASE_S = 0.5
 """Most of the limit that one lease holds beyond burst credit, and how long demand may be absent before it goes back."""
 
 ROUND_S = 1.0
-"""Under full load every replica's turn comes round in this time: its lease is this, divided by those who want one."""
+"""Under full load every replica's turn comes round in this time: its lease is as much of it as waits there of all."""
 
 WANTING_S = 2.0
 """A replica counts as wanting its share for this long after it asked for a lease, and what waits there for as long."""
@@ -77,7 +77,7 @@ class Grant(msgspec.Struct, frozen=True):
 class LeaseReply(msgspec.Struct, frozen=True):
     """The answer to a lease call; times of grants are seconds from `now`, the server's time.
 
-    `beside` is how many times as much as waits here goes before the last of it elsewhere: up to once for each replica.
+    `beside` is how many times as much as waits here goes before the last of it elsewhere.
     `besides` is how many times as much as is asked for here, now or later, is asked for elsewhere.
     """
 

@@ -17,6 +17,8 @@ _NOTHING = Cost(0.0, 0.0)
 
 NEWS = 1.1
 """How many times as much as was told has to be expected, for others to be told before the next lease."""
+GROWN = (1 + NEWS) / 2
+"""What others told has become this many times as much since, in a rush."""
 
 
 class RedisQuota:
@@ -322,7 +324,7 @@ class RedisQuota:
 
     def _look_round(self, now: float) -> None:
         """See what others leave of each dimension; a call at the door asks many times in one instant."""
-        turns = 1 + self._beside if now < self._heard_until else 1.0
+        turns = 1 + GROWN * self._beside if now < self._heard_until else 1.0
         self._factors = [max(dimension.factor(self._wanting, now), turns) for dimension in self._dimensions]
         self._factors_at = now
         for dimension, factor in zip(self._dimensions, self._factors, strict=True):

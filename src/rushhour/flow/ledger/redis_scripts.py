@@ -89,7 +89,7 @@ end
 
 if closed_s > 0 and now + closed_s > gate then gate = now + closed_s end
 
-local wanting = false
+local wanting, least = false, 0
 local tat, first = {}, math.max(now, gate)
 for d = 1, dimensions do
   local base = FIRST + (d - 1) * WIDTH
@@ -106,6 +106,7 @@ for d = 1, dimensions do
   if closed_s > 0 then place = math.max(place, gate + depth) end
   tat[d] = place
   if tonumber(ARGV[base + 5]) > 0 then wanting = true end
+  least = math.max(least, need)
   first = math.max(first, math.max(place, now) + need - math.max(depth, need))
 end
 
@@ -116,11 +117,9 @@ else
   active = redis.call('ZCOUNT', KEYS[2], text(now - wanting_s), '+inf')
 end
 local living = seen(KEYS[3], me, living_s)
-local share = math.min(lease_s, round_s / math.max(active, 1))
 
--- Replicas take turns, so as much as waits here goes first from each of the others, if it has as much; what it told has
--- become less since. Those who are sent away come back at such a pace that all replicas have served theirs together.
-local beside, besides, asked = 0, 0, waiting + booked
+-- What the others told has become less since, as all that waits has.
+local others, waits, asked = {}, waiting, waiting + booked
 local told = redis.call('HGETALL', KEYS[4])
 for i = 1, #told, 2 do
   local amount, more, since = string.match(told[i + 1], '(%S+) (%S+) (%S+)')
@@ -128,10 +127,31 @@ for i = 1, #told, 2 do
   if old > wanting_s or old < -1 then
     redis.call('HDEL', KEYS[4], told[i])
   elseif told[i] ~= me then
-    local left = tonumber(amount) - math.max(old, 0) / math.max(active, 1)
-    if left > 0 then beside = beside + (waiting > 0 and math.min(left / waiting, 1) or 1) end
-    left = math.max(left, 0) + tonumber(more)
-    if left > 0 then besides = besides + (asked > 0 and left / asked or 1) end
+    others[#others + 1] = {left = tonumber(amount), booked = tonumber(more), old = math.max(old, 0)}
+    waits = waits + tonumber(amount)
+  end
+end
+local total, most = waiting, waiting
+for _, one in ipairs(others) do
+  if waits > 0 then one.left = one.left * math.max(1 - one.old / waits, 0) end
+  total, most = total + one.left, math.max(most, one.left)
+end
+
+-- Replicas take turns, and in each is granted its part of all that waits: so whoever came first goes first, wherever.
+-- But a turn is one call at least, and the longest no more than a lease may hold.
+if most > 0 then round_s = math.min(round_s, lease_s * total / most) end
+local function turn(amount) return math.max(least, round_s * amount / total) end
+local share = waiting > 0 and turn(waiting) or math.min(lease_s, round_s / math.max(active, 1))
+
+-- Until all that waits here has gone, others take their turns for as long as they have something. Those who are sent
+-- away come back at such a pace that all replicas have served theirs together.
+local beside, besides = 0, 0
+for _, one in ipairs(others) do
+  if one.left > 0 then
+    beside = beside + (waiting > 0 and math.min(one.left / waiting, turn(one.left) / turn(waiting)) or 1)
+  end
+  if one.left + one.booked > 0 then
+    besides = besides + (asked > 0 and (one.left + one.booked) / asked or 1)
   end
 end
 if asked > 0 then

@@ -9,7 +9,7 @@ from rushhour.flow.algorithms.gcra import Gcra
 from rushhour.flow.allowance import Allowance
 from rushhour.flow.ledger.contract import Cost
 from rushhour.flow.ledger.lease import TIMERS_S, Lease
-from rushhour.flow.ledger.lease_call import LEASE_S, Ask, Grant
+from rushhour.flow.ledger.lease_call import LEASE_S, ROUND_S, Ask, Grant
 from rushhour.flow.ledger.meter import LumpyRate, Meter
 
 AHEAD_S = 0.1
@@ -47,7 +47,7 @@ class SharedDimension:
         self._mine = 0.0
         self._seen_at = 0.0
         self._spent = Meter(LEASE_S)
-        self._others = LumpyRate(1.0)
+        self._others = LumpyRate(2 * ROUND_S)
         self._typical = 0.0
 
     def ready(self, units: float, now: float) -> float | None:

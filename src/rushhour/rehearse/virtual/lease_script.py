@@ -102,33 +102,57 @@ class Leases:
         else:
             active = self._members.count(keys[1], wanting_s, now)
         living = self._members.seen(keys[2], me, living_s, now)
-        share = min(lease_s, round_s / max(active, 1))
-        others = self._told.setdefault(keys[3], {})
-        elsewhere = _elsewhere(others, me, _Told(waiting, booked, now), wanting_s, active)
-        reply = [now, float(living), float(active), max(quota.gate - now, 0.0), *elsewhere]
+        told = self._told.setdefault(keys[3], {})
+        others = _tell(told, me, _Told(waiting, booked, now), wanting_s)
+        turns = _Turns.between(waiting, others, lease_s, round_s, max((ask.need for ask in asks), default=0.0))
+        share = turns.of(waiting) if waiting > 0 else min(lease_s, turns.round_s / max(active, 1))
+        beside = sum(turns.beside(waiting, one.waiting) for one in others)
+        asked, elsewhere = waiting + booked, [one.waiting + one.booked for one in others]
+        besides = sum(amount / asked if asked > 0 else 1.0 for amount in elsewhere if amount > 0)
+        reply = [now, float(living), float(active), max(quota.gate - now, 0.0), beside, besides]
         for ask in asks:
             reply += _grant(quota, ask, places[ask.name], first, share, now)
         return reply
 
 
-def _elsewhere(told: dict[str, _Told], me: str, mine: _Told, window_s: float, active: int) -> tuple[float, float]:
-    """Keep what a replica tells; return how many times as much goes first elsewhere, and is asked for there in all."""
+class _Turns(msgspec.Struct, frozen=True):
+    """What each replica is granted in its turn: its part of all that waits, and never less than one call."""
+
+    round_s: float
+    total: float
+    least: float
+
+    @classmethod
+    def between(cls, mine: float, others: Sequence[_Told], lease_s: float, round_s: float, least: float) -> _Turns:
+        """Divide a round, which is shorter where the longest turn would be more than a lease may hold."""
+        waits = [mine, *(one.waiting for one in others)]
+        total, most = sum(waits), max(waits)
+        return cls(min(round_s, lease_s * total / most) if most > 0 else round_s, total, least)
+
+    def of(self, waiting: float) -> float:
+        """Return the seconds of one turn of a replica where so much waits."""
+        return max(self.least, self.round_s * waiting / self.total)
+
+    def beside(self, mine: float, theirs: float) -> float:
+        """Return how many times as much as waits here goes before the last of it there."""
+        if theirs <= 0:
+            return 0.0
+        return min(theirs / mine, self.of(theirs) / self.of(mine)) if mine > 0 else 1.0
+
+
+def _tell(told: dict[str, _Told], me: str, mine: _Told, window_s: float) -> list[_Told]:
+    """Keep what a replica tells; return what waits at the others: it has become less since, as all of it has."""
     now = mine.at
     for who in [who for who, theirs in told.items() if not now - window_s <= theirs.at <= now + _AHEAD_S]:
         del told[who]
     told.pop(me, None)
-    beside = besides = 0.0
-    asked = mine.waiting + mine.booked
-    for theirs in told.values():
-        left = theirs.waiting - max(now - theirs.at, 0.0) / max(active, 1)
-        if left > 0:
-            beside += min(left / mine.waiting, 1.0) if mine.waiting > 0 else 1.0
-        left = max(left, 0.0) + theirs.booked
-        if left > 0:
-            besides += left / asked if asked > 0 else 1.0
-    if asked > 0:
+    others = list(told.values())
+    if mine.waiting + mine.booked > 0:
         told[me] = mine
-    return beside, besides
+    total = mine.waiting + sum(one.waiting for one in others)
+    if not total:
+        return others
+    return [_Told(one.waiting * max(1 - max(now - one.at, 0.0) / total, 0.0), one.booked, one.at) for one in others]
 
 
 def _absence(quota: _Quota, lost_s: float, now: float) -> tuple[float, float]:

@@ -52,25 +52,44 @@ class Lua:
         else:
             active = sum(1 for seen in self.seen.get(keys[1], {}).values() if seen >= now - wanting_s)
         living = self.living(keys[2], me, living_s, now)
-        share = min(lease_s, round_s / max(active, 1))
-        reply = [now, living, active, max(gate - now, 0.0), *self._elsewhere(keys[3], me, mine, wanting_s, active, now)]
+        others = self._others(keys[3], me, mine, wanting_s, now)
+        least = max((ask["need"] for _, ask in asks), default=0.0)
+        share, *elsewhere = self._turns(mine, others, least, lease_s, round_s, active)
+        reply = [now, living, active, max(gate - now, 0.0), *elsewhere]
         for (name, ask), place in zip(asks, places, strict=True):
             reply += self._grant(state, name, ask, place, first, share, now)
         return reply
 
-    def _elsewhere(
-        self, key: str, me: str, mine: list[float], window: float, active: int, now: float
-    ) -> tuple[float, float]:
-        """Add up what goes first at the others, as much as here where as much is left, and what is asked for there."""
+    def _others(self, key: str, me: str, mine: list[float], window: float, now: float) -> list[tuple[float, float]]:
+        """Return what is left to wait at the others, and what will come back to them."""
         told = self.told.get(key, {})
         others = {who: theirs for who, theirs in told.items() if who != me and now - window <= theirs[2] <= now + 1}
+        self.told[key] = others | ({me: (*mine, now)} if sum(mine) > 0 else {})
+        waits = mine[0] + sum(theirs[0] for theirs in others.values())
+        passed = {who: max(now - theirs[2], 0) / waits if waits else 0.0 for who, theirs in others.items()}
+        return [(theirs[0] * max(1 - passed[who], 0), theirs[1]) for who, theirs in others.items()]
+
+    def _turns(
+        self,
+        mine: list[float],
+        others: list[tuple[float, float]],
+        least: float,
+        lease_s: float,
+        round_s: float,
+        active: int,
+    ) -> tuple[float, float, float]:
+        """Return a turn's seconds here, what goes first at the others, and what is asked for there, to what is here."""
         waiting, asked = mine[0], sum(mine)
-        self.told[key] = others | ({me: (*mine, now)} if asked > 0 else {})
-        left = [max(theirs[0] - max(now - theirs[2], 0) / max(active, 1), 0) for theirs in others.values()]
-        beside = sum(min(amount / waiting, 1) if waiting > 0 else 1 for amount in left if amount > 0)
-        total = [amount + theirs[1] for amount, theirs in zip(left, others.values(), strict=True)]
-        besides = sum(amount / asked if asked > 0 else 1 for amount in total if amount > 0)
-        return float(beside), float(besides)
+        left = [waiting, *(amount for amount, _ in others)]
+        if max(left) > 0:
+            round_s = min(round_s, lease_s * sum(left) / max(left))
+        besides = sum(sum(one) / asked if asked else 1.0 for one in others if sum(one) > 0)
+        if waiting <= 0:
+            return min(lease_s, round_s / max(active, 1)), float(sum(amount > 0 for amount, _ in others)), besides
+        turns = [max(least, round_s * amount / sum(left)) for amount in left]
+        pairs = zip(left[1:], turns[1:], strict=True)
+        beside = sum(min(amount / waiting, turn / turns[0]) for amount, turn in pairs if amount > 0)
+        return turns[0], float(beside), besides
 
     def _set_back(self, state: dict[str, float], now: float) -> None:
         """Set every time back with a clock that was."""

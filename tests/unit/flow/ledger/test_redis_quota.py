@@ -464,8 +464,21 @@ async def test_replicas_know_at_once_what_was_promised_at_the_others(fake_redis:
     await end(group)
 
 
-async def test_who_has_a_queue_of_his_own_waits_for_no_more_than_the_others_have(fake_redis: ModuleType) -> None:
-    """Beside a long queue a short one counts for what it is; a new one waits for one turn of the long."""
+async def test_turns_are_as_long_as_queues_are(fake_redis: ModuleType) -> None:
+    """Four times as much waits at one replica: it sends four times as often, and both are done together."""
+    server = fake_redis.FakeRedis()
+    long, short = group = await replicas(server, 2, Limits(600, None, burst_s=1, use=1.0))
+    tasks = [*long.send(160), *short.send(40)]
+    await asyncio.gather(*tasks)
+
+    ends = [max(at for at, _ in replica.sent) for replica in group]
+    assert max(ends) == pytest.approx(200 / 10, rel=0.1)
+    assert min(ends) >= max(ends) - 2.5
+    await end(group)
+
+
+async def test_a_short_queue_waits_as_long_as_a_long_one_beside_it(fake_redis: ModuleType) -> None:
+    """Turns are as long as queues are, so whoever came first goes first; with next to nothing, a turn is a call."""
     server = fake_redis.FakeRedis()
     long, short, idle = group = await replicas(server, 3, Limits(600, None, burst_s=1, use=1.0))
     with ExitStack() as held:
@@ -479,7 +492,7 @@ async def test_who_has_a_queue_of_his_own_waits_for_no_more_than_the_others_have
 
         sharing = [replica.quota.sharing(Cost()) for replica in group]
 
-    assert sharing == pytest.approx([1 + 20 / 200 + 4 / 200, 1 + 1 + 4 / 20, 3], rel=0.1)
+    assert sharing == pytest.approx([1 + 24 / 200, 1 + 204 / 20, 1 + 220 / 4], rel=0.2)
     await asyncio.sleep(3)
     await end(group)
 
@@ -586,7 +599,7 @@ async def test_a_server_clock_that_jumps_stops_nobody(fake_redis: ModuleType, ho
     await asyncio.sleep(10)
 
     after = [at for replica in group for at, _ in replica.sent if at > jumped_at]
-    assert 0.95 * 100 <= len(after) <= 100 + 2 * 10 + 5
+    assert 0.9 * 100 <= len(after) <= 100 + 2 * 10 + 5
     await end(group, tasks)
 
 
