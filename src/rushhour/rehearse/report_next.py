@@ -143,7 +143,10 @@ def _out_of_reach(one: Objective, rehearsal: Rehearsal) -> str:
 def _wall(rehearsal: Rehearsal) -> Iterator[Advice]:
     """Say what the waiting is due to: the provider's limit, or the software before it."""
     run = focus(rehearsal)
-    if run is None or run.partial or run.answered < rehearsal.users * 0.9:
+    if run is None or run.partial:
+        return
+    if run.answered < rehearsal.users * 0.9:
+        yield from _beyond_the_wall(run, rehearsal)
         return
     if rehearsal.floor.bound == "arrivals":
         yield Advice("good", f"{no_obstacle(rehearsal)} to this crowd: {run.pipeline} answers as users come.")
@@ -170,6 +173,20 @@ def _wall(rehearsal: Rehearsal) -> Iterator[Advice]:
             f"{run.pipeline} needed {times:.2f} × the floor: {seconds(run.makespan_s - rehearsal.floor_s)} beyond what "
             f"{pace(rehearsal)} impose. The provider’s slow calls and failures, or the pipeline, took them; the charts "
             "show when.",
+        )
+
+
+def _beyond_the_wall(run: Run, rehearsal: Rehearsal) -> Iterator[Advice]:
+    """Say what would let in more of a crowd that was mostly sent away, where that is due to the limit alone."""
+    due_to_limit = rehearsal.floor.bound != "arrivals" and not rehearsal.floor.closed_s
+    if due_to_limit and run.refused > rehearsal.users * 0.1 and run.returned.answered == run.returned.users:
+        more = "a higher limit" if rehearsal.floor.slots is None else "more slots"
+        yield Advice(
+            "act",
+            f"{run.refused:,} users were sent away, since at {pace(rehearsal)} all {rehearsal.users:,} take "
+            f"{seconds(rehearsal.floor_s)} whoever asks. Only {more}, or answers that are kept, let in more of "
+            "them. See what would move it, and what that costs:",
+            plan_command(rehearsal),
         )
 
 

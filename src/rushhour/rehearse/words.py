@@ -46,7 +46,9 @@ def share(part: int, whole: int) -> str:
     percent = 100 * part / whole
     if part in (0, whole):
         return f"{percent:.0f} %"
-    return f"{min(max(percent, 0.1), 99.9):.1f} %"
+    if percent < 0.05:
+        return "under 0.1 %"
+    return "over 99.9 %" if percent >= 99.95 else f"{percent:.1f} %"
 
 
 def seconds(value: float | None) -> str:

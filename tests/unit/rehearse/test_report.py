@@ -160,7 +160,15 @@ def test_calls_that_never_arrived_are_explained(finished: Rehearsal) -> None:
 
 @pytest.mark.parametrize(
     ("part", "whole", "written"),
-    [(0, 10, "0 %"), (10, 10, "100 %"), (9_999, 10_000, "99.9 %"), (1, 10_000, "0.1 %"), (1, 3, "33.3 %"), (0, 0, "–")],
+    [
+        (0, 10, "0 %"),
+        (10, 10, "100 %"),
+        (9_999, 10_000, "over 99.9 %"),
+        (1, 10_000, "under 0.1 %"),
+        (1, 1_000, "0.1 %"),
+        (1, 3, "33.3 %"),
+        (0, 0, "–"),
+    ],
 )
 def test_a_share_never_rounds_to_all_or_nothing(part: int, whole: int, written: str) -> None:
     """One failure among many must not look like none."""

@@ -34,6 +34,18 @@ def test_the_wall_leads_to_a_plan(finished: Rehearsal) -> None:
     assert plan_command(finished) in render_report(finished)
 
 
+def test_a_crowd_far_beyond_the_limit_leads_to_a_plan_too(finished: Rehearsal) -> None:
+    """Most were sent away and whoever obeyed was served: nothing is left to mend but the limit."""
+    crowded = {"answered": 300, "refused": 700, "refused_first": 800, "errors": {}}
+
+    told = _told(_with(finished, **crowded, returned=Returned(users=100, answered=100)))
+    doubtful = _told(_with(finished, **crowded, returned=Returned(users=200, answered=100, refused=100)))
+
+    assert "act: 700 users were sent away, since at 50 chat calls a second all 1,000 take 20.0 s whoever asks" in told
+    assert "Only a higher limit" in told
+    assert "whoever asks" not in doubtful
+
+
 def test_slots_lead_to_a_plan_of_the_same_answers(turned: Rehearsal) -> None:
     """How long a call takes is how long its answer is; the time of the last one comes on top of the floor."""
     told = _told(turned)
