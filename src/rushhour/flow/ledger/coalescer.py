@@ -116,12 +116,15 @@ class Coalescer:
         return sending.answer
 
     async def aclose(self) -> None:
-        """End; whoever still waits for an answer is told `Lost`."""
-        if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        """End; whoever still waits for an answer is told `Lost`. Raises what ended the work before, if anything did."""
+        task, self._task = self._task, None
+        if task:
+            task.cancel()
+            await asyncio.wait([task])
         self.reachable = False
         self._fail(deque(), "closed")
+        if task and not task.cancelled() and (mistake := task.exception()):
+            raise mistake
 
     async def _run(self, link: Link | None) -> None:
         loop = asyncio.get_running_loop()
@@ -164,6 +167,11 @@ class Coalescer:
                 return
             except asyncio.CancelledError:
                 self._fail(batch, "closed")
+                raise
+            except BaseException as mistake:  # of ours: it ends the task, and nobody may wait for what never comes
+                self.reachable = False
+                self._on_lost(repr(mistake))
+                self._fail(batch, repr(mistake))
                 raise
 
     def _next_batch(self) -> deque[_Sending]:

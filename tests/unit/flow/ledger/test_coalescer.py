@@ -26,6 +26,8 @@ class Link:
             await asyncio.sleep(0.05 if word == "slowly" else 0.001)
             if word == "die":
                 raise Lost("reset")
+            if word == "err":
+                raise TypeError("a mistake of ours")
             if word == "hang":
                 await asyncio.get_running_loop().create_future()
             heard(position, Refused("OOM") if word == "refuse" else word)
@@ -205,3 +207,19 @@ async def test_closing_ends_everything() -> None:
     assert server.links[0].closed
     assert coalescer.submit(Command(("a",)), urgent=True) is None
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_a_mistake_of_ours_leaves_nobody_waiting_and_is_not_lost() -> None:
+    """Whoever waits is told at once, the quotas go on alone, and the end says what it was."""
+    server = Server()
+    coalescer = await server.coalescer()
+
+    sent = submit(coalescer, "err", "a")
+    answers = await asyncio.gather(*sent, return_exceptions=True)
+
+    assert [type(answer) for answer in answers] == [Lost, Lost]
+    assert server.news == ["TypeError('a mistake of ours')"]
+    assert submit(coalescer, "b") == []
+    with pytest.raises(TypeError, match="a mistake of ours"):
+        await coalescer.aclose()
+    await coalescer.aclose()
