@@ -17,7 +17,7 @@ from rushhour.rag.chunking.cut import Room, cut
 from rushhour.rag.parse import HEADING_SEPARATOR, Document, Section
 from rushhour.rag.tokens import CountTokens, about_four_characters
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Grows whenever the same document would be cut otherwise: then files are ingested anew."""
 
 _ASCII: Final = string.punctuation.replace("%", "") + " "
@@ -174,12 +174,14 @@ def _ranges(document: Document, group: _Group, heading: str, chunking: Chunking)
         yield group.start, group.end
         return
     overlap = min(chunking.overlap, room // 2)
-    earliest: int | None = None
+    earliest = len(text)  # nothing is before the first part
     for part in cut(text, tokens, Room(room, overlap, chunking.count), document.markup):
-        begin = part.start
-        if earliest is not None:
-            reach = int(min(overlap, room - part.tokens) * len(text) / tokens)
-            begin = _reach_back(text, max(earliest, begin - reach), begin)
+        begin, reach = part.start, int(min(overlap, room - part.tokens) * len(text) / tokens)
+        while reach:
+            begin = _reach_back(text, max(earliest, part.start - reach), part.start)
+            if begin == part.start or chunking.count(text[begin : part.end]) <= room:
+                break
+            begin, reach = part.start, reach // 2  # the text is denser there than it is on average
         yield group.start + begin, group.start + part.end
         earliest = part.start + 1
 

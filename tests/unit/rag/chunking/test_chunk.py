@@ -136,6 +136,27 @@ def test_nothing_is_lost_and_every_offset_is_right(parts: list[str]) -> None:
         assert not missing.strip()
 
 
+@given(
+    st.lists(
+        st.sampled_from(
+            ["A plain sentence of some words. ", "文章はとても密です。", "Η πρόταση είναι μακρά. ", "😀😀😀 ", "\n\n"]
+        ),
+        min_size=1,
+        max_size=60,
+    )
+)
+def test_a_chunk_fits_however_dense_the_text_before_it(parts: list[str]) -> None:
+    """What it repeats from there may have more tokens a character than the rest."""
+
+    def dense(text: str) -> int:
+        return sum(4 if ord(character) > 127 else 1 for character in text)
+
+    document = markdown(f"# T\n\nText.\n\n{''.join(parts)}\n")
+
+    for piece in chunk(document, Chunking(size=150, overlap=60, count=dense, counter="dense")):
+        assert dense(piece.text) + len("T\n\n") <= 150
+
+
 def test_ids_survive_insertions_elsewhere() -> None:
     """Only the new chunk has a new id; equal texts are counted apart."""
     texts = ["one", "two", "one", "three"]
