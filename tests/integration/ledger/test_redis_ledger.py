@@ -381,6 +381,7 @@ async def test_the_fake_of_the_unit_tests_does_what_the_script_does(valkey: Any,
                 ramp=some(1.0),
                 most=some(depth, 0.2) or -1.0,
                 hint=None if drawn.random() < 0.5 else drawn.uniform(-1, 1),
+                call=some(0.3),
             )
             for name, depth in (("requests", 2.0), ("tokens", 0.5))
         )

@@ -88,7 +88,7 @@ def test_a_sudden_rush_on_many_replicas_lets_in_whom_the_limit_can_serve(tmp_pat
 
     assert run.wrong == 0
     assert run.answered + run.refused >= 1_500 * 0.998  # nobody else was let in, to wait in vain
-    assert sum(run.degraded.values()) <= 1_500 * 0.01  # who was slow on the way
+    assert sum(run.degraded.values()) <= 1_500 * 0.02  # who was slow on the way
     assert run.refused_first >= 900
 
 

@@ -15,7 +15,7 @@ from rushhour.flow.ledger.lease_call import Ask, LeaseCall
 from rushhour.rehearse.virtual.lease_script import Leases, Members
 
 KEYS = ("quota", "wanting", "living", "waiting")
-_FIELDS = ("depth", "taken", "taken_lost", "need", "want", "ramp", "most", "hint")
+_FIELDS = ("depth", "taken", "taken_lost", "need", "want", "ramp", "most", "hint", "call")
 
 _amount = st.floats(0, 3, allow_nan=False)
 _asks = st.builds(
@@ -29,6 +29,7 @@ _asks = st.builds(
     ramp=_amount,
     most=st.sampled_from([-1.0, 0.5, 60.0]),
     hint=st.none() | st.floats(-5, 5),
+    call=st.sampled_from([0.0, 0.25, 0.3]),
 )
 _calls = st.tuples(
     st.sampled_from(["a", "b", "c"]),

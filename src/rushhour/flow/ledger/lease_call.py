@@ -27,6 +27,7 @@ class Ask(msgspec.Struct, frozen=True):
     `taken` was spent without a lease (negative: goes back), `taken_lost` while Redis was out of reach. `need` lets the
     next call go, `want` is all that could be used soon, `ramp` as much of it as may come from burst credit at once.
     `most` is what the provider's bucket can hold at best (negative: unknown), `hint` the TAT as last seen, from now on.
+    What is granted beyond the need is a multiple of a usual `call` (0: unknown): a part of one would pass unused.
     """
 
     name: str
@@ -38,11 +39,13 @@ class Ask(msgspec.Struct, frozen=True):
     ramp: float = 0.0
     most: float = -1.0
     hint: float | None = None
+    call: float = 0.0
 
     def words(self) -> tuple[str, ...]:
         """Return the script's arguments."""
         numbers = (self.depth, self.taken, self.taken_lost, self.need, self.want, self.ramp, self.most)
-        return (self.name, *(f"{number:.9f}" for number in numbers), "" if self.hint is None else f"{self.hint:.9f}")
+        hint = "" if self.hint is None else f"{self.hint:.9f}"
+        return (self.name, *(f"{number:.9f}" for number in numbers), hint, f"{self.call:.9f}")
 
 
 class LeaseCall(msgspec.Struct, frozen=True):

@@ -52,12 +52,12 @@ LEASE = Script(
 --   replica's turn comes round, seconds it was cut off from here, seconds until which nothing may go, seconds of the
 --   limit that wait at this replica and that will come back to it; then for each dimension: name, depth, already taken
 --   (negative: returned), taken while cut off, needed at once, wanted, largest lease from burst credit, the most that
---   the bucket can hold, the TAT it last saw (relative, if any).
+--   the bucket can hold, the TAT it last saw (relative, if any), a usual call.
 local me, living_s, wanting_s = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local lease_s, round_s = tonumber(ARGV[4]), tonumber(ARGV[5])
 local lost_s, closed_s, waiting = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8])
 local booked = tonumber(ARGV[9])
-local WIDTH, FIRST = 9, 10
+local WIDTH, FIRST = 10, 10
 local dimensions = (#ARGV - FIRST + 1) / WIDTH
 
 local kept = redis.call('HGETALL', KEYS[1])
@@ -176,6 +176,8 @@ for d = 1, dimensions do
   if want > 0 then
     local credit = math.max(now + depth - start, 0)
     granted = math.max(need, math.min(want, math.max(share, math.min(ramp, credit))))
+    local call = tonumber(ARGV[base + 9])
+    if call > 0 then granted = need + math.floor((granted - need) / call + 1e-6) * call end
     tat[d] = start + granted
   end
   local sum = (state['sum_' .. name] or 0) + granted + tonumber(ARGV[base + 2])

@@ -122,6 +122,7 @@ class SharedDimension:
             ramp=2 * self._spent.lately(now),
             most=-1.0 if most is None else max(most[0] + (now - most[1]), 0.0),
             hint=None if self._tat is None else self._tat - now,
+            call=self._typical / self.rate,
         )
 
     def unanswered(self, ask: Ask) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
 _HEAD = 9
-_WIDTH = 9
+_WIDTH = 10
 _AHEAD_S = 1.0
 """Who was seen this far in the future was seen by a clock that has been set since."""
 
@@ -69,13 +70,14 @@ class _Ask(msgspec.Struct, frozen=True):
     ramp: float
     most: float
     hint: float | None
+    call: float
 
     @classmethod
     def of(cls, words: Sequence[str]) -> _Ask:
         """Read it from a call's words."""
         depth, taken, taken_lost, need, want, ramp, most = (float(word) for word in words[1:8])
         hint = float(words[8]) if words[8] else None
-        return cls(words[0], depth, taken, taken_lost, need, want, ramp, most, hint)
+        return cls(words[0], depth, taken, taken_lost, need, want, ramp, most, hint, float(words[9]))
 
 
 class Leases:
@@ -198,6 +200,8 @@ def _grant(quota: _Quota, ask: _Ask, place: float, first: float, share: float, n
     if ask.want > 0:
         credit = max(now + ask.depth - start, 0.0)
         granted = max(ask.need, min(ask.want, max(share, min(ask.ramp, credit))))
+        if ask.call > 0:
+            granted = ask.need + math.floor((granted - ask.need) / ask.call + 1e-6) * ask.call
         place = start + granted
     quota.places[ask.name] = place
     total = quota.sums[ask.name] = quota.sums.get(ask.name, 0.0) + granted + ask.taken

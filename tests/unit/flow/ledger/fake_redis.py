@@ -12,7 +12,7 @@ from rushhour.flow.ledger.coalescer import Command, Lost
 from rushhour.flow.ledger.redis_ledger import RedisLedger
 from rushhour.flow.ledger.redis_scripts import BEAT, LEASE
 
-FIELDS = ("depth", "taken", "taken_lost", "need", "want", "ramp", "most", "hint")
+FIELDS = ("depth", "taken", "taken_lost", "need", "want", "ramp", "most", "hint", "call")
 AHEAD_S = 80_000_000.0
 """The server's clock is not the loop's."""
 
@@ -34,8 +34,8 @@ class Lua:
     def lease(self, keys: Sequence[str], words: Sequence[str], now: float) -> list[float]:
         me, (living_s, wanting_s, lease_s, round_s, lost_s, closed_s, *mine) = words[0], map(float, words[1:9])
         asks: list[tuple[str, dict[str, Any]]] = [
-            (words[at], dict(zip(FIELDS, (float(w) if w else None for w in words[at + 1 : at + 9]), strict=True)))
-            for at in range(9, len(words), 9)
+            (words[at], dict(zip(FIELDS, (float(w) if w else None for w in words[at + 1 : at + 10]), strict=True)))
+            for at in range(9, len(words), 10)
         ]
         state = self.state.setdefault(keys[0], {})
         self._set_back(state, now)
@@ -134,6 +134,8 @@ class Lua:
         if ask["want"] > 0:
             credit = max(now + ask["depth"] - start, 0.0)
             granted = max(ask["need"], min(ask["want"], max(share, min(ask["ramp"], credit))))
+            if ask["call"]:
+                granted = ask["need"] + int((granted - ask["need"]) / ask["call"] + 1e-6) * ask["call"]
             place = start + granted
         state[name] = place
         state["sum_" + name] = total = state.get("sum_" + name, 0.0) + granted + ask["taken"]

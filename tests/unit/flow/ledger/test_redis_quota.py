@@ -477,6 +477,21 @@ async def test_turns_are_as_long_as_queues_are(fake_redis: ModuleType) -> None:
     await end(group)
 
 
+async def test_a_turn_is_a_whole_number_of_calls(fake_redis: ModuleType) -> None:
+    """With one or two calls a turn, the rest of one would pass unused, and with it a fifth of the limit."""
+    server = fake_redis.FakeRedis()
+    group = await replicas(server, 8, Limits(500, None, burst_s=1, use=1.0))
+    tasks = [
+        task
+        for replica, count in zip(group, (40, 35, 30, 25, 20, 15, 10, 5), strict=True)
+        for task in replica.send(count)
+    ]
+    await asyncio.gather(*tasks)
+
+    assert max(at for replica in group for at, _ in replica.sent) <= 1.08 * 180 * 60 / 500
+    await end(group)
+
+
 async def test_a_short_queue_waits_as_long_as_a_long_one_beside_it(fake_redis: ModuleType) -> None:
     """Turns are as long as queues are, so whoever came first goes first; with next to nothing, a turn is a call."""
     server = fake_redis.FakeRedis()
