@@ -141,6 +141,23 @@ async def test_a_documents_bytes_are_let_go_before_it_is_embedded(house: Any) ->
     assert (await ingesting).new == 1
 
 
+async def test_a_document_is_read_while_another_is_embedded(house: Any) -> None:
+    """However few may be read at once: nobody waits for a provider with the next one unread."""
+    house.provider.hold = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def second() -> bytes:
+        loop.call_soon_threadsafe(house.provider.hold.set)
+        return b"The otter waits."
+
+    sources = [*texts(walrus="The walrus waits."), Source("otter.txt", second, "test:otter")]
+
+    async with asyncio.timeout(10):
+        summary = await house.ingester(at_once=1).ingest("docs", sources, Call())
+
+    assert summary.new == 2
+
+
 async def test_one_bad_file_does_not_stop_the_others(house: Any, tmp_path: Path) -> None:
     """Each failure is in the summary with its reason; what was asked for by name is never passed over."""
     (tmp_path / "good.md").write_text("# Good\n\n" + prose("walrus"))

@@ -196,6 +196,33 @@ async def test_what_may_pass_is_tried_again(house: Any, folder: Path) -> None:
     await house.visible()
 
 
+async def test_what_several_attempts_bought_counts_as_bought(house: Any) -> None:
+    """Once for the whole file: only what was paid for before this ingestion counts as kept."""
+    await house.ingester().ingest("other", [source("a.md", report("otter", 3))], Call())
+    before = len(house.provider.asked)
+    failures = iter([Unavailable("Down."), Unavailable("Down.")])
+    house.provider.fail = lambda text: next(failures, None) if "thing 7" in text else None
+
+    summary = await house.ingester().ingest("docs", [source("a.md", report("otter", 9))], Call())
+
+    (one,) = summary.reports
+    assert (one.outcome, one.attempts) == (Outcome.NEW, 3)
+    assert (one.embedded, one.kept) == (len(house.provider.asked) - before, before)
+    assert one.embedded + one.kept == one.chunks
+
+
+async def test_what_failed_attempts_bought_counts_as_bought(house: Any) -> None:
+    """A file that is parked shows nothing and has kept nothing, but what was bought for it was paid for."""
+    house.provider.fail = lambda text: Unavailable("Down.") if "thing 7" in text else None
+
+    summary = await house.ingester().ingest("docs", [source("a.md", report("otter", 9))], Call())
+
+    (one,) = summary.reports
+    bought = sum("thing 7" not in text for text in house.provider.asked)
+    assert (one.outcome, one.attempts) == (Outcome.FAILED, 3)
+    assert (one.embedded, one.kept, one.chunks) == (bought, 0, 0)
+
+
 async def test_a_file_has_three_attempts(house: Any, folder: Path) -> None:
     """Then it is given up with its reason; what is refused for good is not tried twice."""
     house.provider.fail = lambda text: (

@@ -406,6 +406,21 @@ async def test_a_dry_run_says_what_would_be_done_and_does_nothing(house: Any, as
     assert list((await house.jobs().plan("docs", asked)).with_outcome(Outcome.NEW, Outcome.CHANGED)) == []
 
 
+async def test_a_dry_run_counts_equal_texts_once(house: Any, asked: Asked, folder: Path) -> None:
+    """As they would be paid for: two copies of a document cost what one does."""
+    (folder / "copy.md").write_text(report("otter"))
+    (folder / "deep").mkdir()
+    (folder / "deep" / "copy.md").write_text(report("otter"))
+
+    planned = await house.jobs().plan("docs", asked)
+    real = await house.jobs().ingest("docs", asked, Call())
+
+    assert planned.embedded == real.embedded == len(house.provider.asked)
+    assert planned.kept == real.kept > 0
+    first, second = (one for one in planned.reports if one.name.endswith("copy.md"))
+    assert first.embedded + second.embedded == first.chunks == second.chunks
+
+
 async def test_a_dry_run_refuses_what_ingesting_would(house: Any, asked: Asked) -> None:
     """A name that no collection can have, and another embedder; it says so in the same words."""
     await house.jobs().ingest("docs", asked, Call())

@@ -2,6 +2,8 @@
 
 import asyncio
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -104,6 +106,35 @@ async def test_whoever_is_cancelled_holds_nothing(leases: Leases) -> None:
         holding.cancel()
         await asyncio.wait([holding])
         assert not await leases.held("job")
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("turns", range(4))
+async def test_whoever_is_cancelled_twice_holds_nothing(leases: Leases, turns: int, shared: bool) -> None:
+    """He waits for the thread that takes the lock all the same, gives the lock back, and is cancelled."""
+    threads, go_on = ThreadPoolExecutor(1), threading.Event()
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(threads)
+    threads.submit(go_on.wait)
+
+    async def hold() -> None:
+        async with leases.hold("job", shared=shared):
+            pytest.fail("He was cancelled before he had it.")
+
+    holding = asyncio.create_task(hold())
+    for _ in range(2):
+        await asyncio.sleep(0)
+    for _ in range(2):
+        holding.cancel()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+    assert not holding.done()
+    go_on.set()
+    await asyncio.wait([holding])
+
+    assert holding.cancelled()
+    async with leases.hold("job") as mine:
+        assert mine
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "a/b", "../../out", "caf\udce9", "a\0b", ""])
