@@ -131,12 +131,12 @@ def test_reasons_are_told_of_what_has_them() -> None:
         FileReport("b.md", Outcome.NEW),
         FileReport("c.md", Outcome.CHANGED, "c.md was cut short."),
         FileReport("d.png", Outcome.SKIPPED, "'.png' is not supported."),
-        FileReport("e[1].md", Outcome.FAILED, "e[1].md is empty."),
+        FileReport("[e].md", Outcome.FAILED, "[e].md is empty."),
         FileReport("f.md", Outcome.NOT_TRIED, "No money."),
         FileReport("g.md", Outcome.UNCHANGED, "as it was"),
     )
     expected = [
-        "failed e[1].md is empty.",
+        "failed [e].md is empty.",
         "skipped d.png: '.png' is not supported.",
         "note a.md: its 2 outdated vectors could not be deleted: Down.",
         "note c.md was cut short.",
@@ -146,15 +146,15 @@ def test_reasons_are_told_of_what_has_them() -> None:
     assert told(Plan("desk", reports))[2:] == expected
 
 
-@pytest.mark.parametrize(("removed", "more"), [(LISTED, []), (LISTED + 3, ["… and 3 more removed"])])
-def test_of_many_the_first_are_named(removed: int, more: list[str]) -> None:
+@pytest.mark.parametrize(("more", "counted"), [(0, []), (1, ["… and 1 more removed"]), (3, ["… and 3 more removed"])])
+def test_of_many_the_first_are_named(more: int, counted: list[str]) -> None:
     """And the others are counted."""
-    names = tuple(f"{n:02}.md" for n in range(removed))
+    names = tuple(f"{n:02}.md" for n in range(LISTED + more))
 
     lines = told(Summary("desk", (), 1.0, removed=names))
 
-    assert lines[0] == f"desk: 0 files ({removed} removed)"
-    assert lines[2:] == [f"removed {name}" for name in names[:LISTED]] + more
+    assert lines[0] == f"desk: 0 files ({LISTED + more} removed)"
+    assert lines[2:] == [f"removed {name}" for name in names[:LISTED]] + counted
 
 
 @pytest.mark.parametrize(("left", "what"), [(1, "1 outdated vector"), (2, "2 outdated vectors")])
@@ -176,6 +176,6 @@ def test_parked_files_can_be_tried_again(parked: int, what: str) -> None:
 
 def test_what_is_given_up_is_gone_on_with_first() -> None:
     """A job that is not done cannot be retried, so that is not what to type."""
-    lines = told(Summary("desk", (), 1.0, given_up="[No] money."), replace(JOB, parked=2))
+    lines = told(Summary("desk", (), 1.0, given_up="[no] money."), replace(JOB, parked=2))
 
-    assert lines[2:] == ["given up: [No] money.", "go on with:  rushhour jobs resume abc234"]
+    assert lines[2:] == ["given up: [no] money.", "go on with:  rushhour jobs resume abc234"]

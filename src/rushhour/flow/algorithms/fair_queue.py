@@ -240,5 +240,12 @@ class FairQueue(Generic[T]):
         ahead = self._lanes[lane].ahead_of(tenant, cost, self.newest_first)
         if lane == 1:
             return ahead + self._lanes[0].backlog
-        background = self._lanes[1].backlog
-        return ahead + min(background, ahead * self._share / (1 - self._share))
+        return ahead + self._between(ahead)
+
+    def urgent(self) -> float:
+        """Cost of all that wait in the interactive lane, and of what goes in between."""
+        return self._lanes[0].backlog + self._between(self._lanes[0].backlog)
+
+    def _between(self, interactive: float) -> float:
+        """Cost of the background that is served among so much of the interactive lane."""
+        return min(self._lanes[1].backlog, interactive * self._share / (1 - self._share))

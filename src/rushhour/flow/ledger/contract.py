@@ -49,7 +49,7 @@ class Waiters(Protocol):
         ...
 
     def expected(self, replicas: int) -> float:
-        """Cost of all that waits or was promised a place; 0 where permits are scarcer than a replica's equal share."""
+        """Cost of what people wait for or were promised; 0 where permits are scarcer than a replica's equal share."""
         ...
 
     def booked(self, replicas: int) -> float:

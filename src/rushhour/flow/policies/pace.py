@@ -203,8 +203,8 @@ class Pace:
         return self._queue.backlog()
 
     def expected(self, replicas: int) -> float:
-        """Cost of all that wait or were promised a place; nothing where permits are scarcer than an equal share."""
-        return 0.0 if self._lacks_permits(replicas) else self._queue.backlog() + self._promises.total
+        """Cost of what people wait for, or were promised; nothing where permits are scarcer than an equal share."""
+        return 0.0 if self._lacks_permits(replicas) else self._queue.urgent() + self._promises.total
 
     def booked(self, replicas: int) -> float:
         """Cost of all that were sent away and told when to come back; nothing likewise."""

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from rushhour.errors import Throttled
 from rushhour.flow.allowance import Allowance, LimitHeaders
-from rushhour.flow.call import Call, Event, stack
+from rushhour.flow.call import Call, Event, Lane, stack
 from rushhour.flow.ledger.contract import Cost, Mark
 from rushhour.flow.ledger.lease_call import LEASE_S, LIVING_S
 from rushhour.flow.ledger.limits import Limits
@@ -48,9 +48,9 @@ class Replica:
         self.paced = Pace(self.quota, lambda request: Cost(1, request or tokens), settings=settings)
         self.asked = stack(self.hop, self.paced)
 
-    def send(self, count: int, tokens: float = 0.0) -> list[asyncio.Future[Any]]:
+    def send(self, count: int, tokens: float = 0.0, lane: Lane = Lane.INTERACTIVE) -> list[asyncio.Future[Any]]:
         """Send so many calls at once."""
-        return [asyncio.ensure_future(self.asked(tokens, Call())) for _ in range(count)]
+        return [asyncio.ensure_future(self.asked(tokens, Call(lane=lane))) for _ in range(count)]
 
     @property
     def sent(self) -> list[tuple[float, float]]:
@@ -475,6 +475,24 @@ async def test_turns_are_as_long_as_queues_are(fake_redis: ModuleType) -> None:
     assert max(ends) == pytest.approx(200 / 10, rel=0.1)
     assert min(ends) >= max(ends) - 2.5
     await end(group)
+
+
+async def test_people_do_not_wait_for_the_background_of_another_replica(fake_redis: ModuleType) -> None:
+    """However much an ingestion has waiting elsewhere: it goes on, but what people wait for decides the turns."""
+    server = fake_redis.FakeRedis()
+    ingesting, serving = group = await replicas(server, 2, Limits(600, None, burst_s=1, use=1.0))
+    background = ingesting.send(300, lane=Lane.BACKGROUND)
+    loop = asyncio.get_running_loop()
+    await asyncio.sleep(3)
+    begun, before = loop.time(), len(ingesting.sent)
+    predicted = serving.paced.predict(Cost(), Call(), begun)
+
+    await asyncio.gather(*serving.send(20))
+
+    assert predicted <= 1
+    assert loop.time() - begun <= 5
+    assert len(ingesting.sent) > before
+    await end(group, background)
 
 
 async def test_a_turn_is_a_whole_number_of_calls(fake_redis: ModuleType) -> None:
