@@ -100,7 +100,8 @@ class _Pass:
         new = await new_chunks(catalog, self._known, chunks) if self._known else chunks
         texts = await self._to_buy(new, "" if before else self._missing.moved(version.content))
         self._chunks += len(texts)
-        self.tokens += await asyncio.to_thread(self._count, texts)
+        tokens = await asyncio.to_thread(self._count, texts)
+        self.tokens += tokens  # read only now: files are compared together
         outcome = Outcome.CHANGED if before else Outcome.NEW
         return FileReport(source.name, outcome, chunks=len(chunks), embedded=len(texts), kept=len(new) - len(texts))
 

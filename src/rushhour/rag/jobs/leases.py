@@ -42,7 +42,7 @@ class Leases:
                     while not taking.done():  # the thread cannot be stopped, and nobody else would give it back
                         with suppress(asyncio.CancelledError):
                             await asyncio.wait([taking])
-                    taken = taking.result()
+                    taken = None if taking.exception() else taking.result()
                     raise
                 if taken is not None or attempt == TRIES - 1:
                     break

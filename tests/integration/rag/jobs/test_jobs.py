@@ -567,3 +567,25 @@ async def test_file_names_that_are_no_text_are_ingested(house: Any, tmp_path: Pa
     assert [(one.name, "No such file" in one.reason) for one in again.reports] == [("th\ufffd.txt", True)]
     (job,) = await house.jobs().jobs()
     assert Asked.from_json(job.asked).paths == (there, gone)
+
+
+async def test_a_dry_run_counts_the_tokens_of_files_that_are_compared_together(
+    house: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None is lost: they are those of the texts that are bought afterwards."""
+    for name in ("walrus", "otter"):
+        (tmp_path / f"{name}.md").write_text(report(name))
+    asked = Asked((str(tmp_path / "walrus.md"), str(tmp_path / "otter.md")))
+    both, get = asyncio.Barrier(2), house.kept.get
+
+    async def together(embedder: str, digests: Sequence[bytes]) -> Any:
+        found = await get(embedder, digests)
+        await both.wait()
+        return found
+
+    monkeypatch.setattr(house.kept, "get", together)
+    planned = await house.jobs().plan("docs", asked)
+    monkeypatch.undo()
+    await house.jobs().ingest("docs", asked, Call())
+
+    assert planned.tokens == sum(map(Chunking(size=60, overlap=10).count, house.provider.asked))

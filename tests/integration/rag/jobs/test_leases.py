@@ -135,6 +135,23 @@ async def test_whoever_is_cancelled_twice_holds_nothing(leases: Leases, turns: i
         assert mine
 
 
+async def test_whoever_is_cancelled_is_cancelled_whatever_the_lock_said(tmp_path: Path) -> None:
+    """A folder that cannot be made is no reason to go on."""
+    (tmp_path / "locks").write_text("a file in its place")
+
+    async def hold() -> None:
+        async with Leases(tmp_path / "locks").hold("job"):
+            pytest.fail("There is no folder for it.")
+
+    holding = asyncio.create_task(hold())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    holding.cancel()
+    await asyncio.wait([holding])
+
+    assert holding.cancelled()
+
+
 @pytest.mark.parametrize("name", ["x" * 300, "a/b", "../../out", "caf\udce9", "a\0b", ""])
 async def test_any_text_is_a_name(leases: Leases, tmp_path: Path, name: str) -> None:
     """Whatever it would mean as the name of a file."""
