@@ -138,10 +138,11 @@ for _, one in ipairs(others) do
 end
 
 -- Replicas take turns, and in each is granted its part of all that waits: so whoever came first goes first, wherever.
--- But a turn is one call at least, and the longest no more than a lease may hold.
+-- But a turn is one call at least, of the scarcest, and the longest no more than a lease may hold.
 if most > 0 then round_s = math.min(round_s, lease_s * total / most) end
-local function turn(amount) return math.max(least, round_s * amount / total) end
-local share = waiting > 0 and turn(waiting) or math.min(lease_s, round_s / math.max(active, 1))
+local function part(amount) return round_s * amount / total end
+local function turn(amount) return math.max(least, part(amount)) end
+local share = waiting > 0 and part(waiting) or math.min(lease_s, round_s / math.max(active, 1))
 
 -- Until all that waits here has gone, others take their turns for as long as they have something. Those who are sent
 -- away come back at such a pace that all replicas have served theirs together.

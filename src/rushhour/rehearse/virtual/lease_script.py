@@ -107,7 +107,7 @@ class Leases:
         told = self._told.setdefault(keys[3], {})
         others = _tell(told, me, _Told(waiting, booked, now), wanting_s)
         turns = _Turns.between(waiting, others, lease_s, round_s, max((ask.need for ask in asks), default=0.0))
-        share = turns.of(waiting) if waiting > 0 else min(lease_s, turns.round_s / max(active, 1))
+        share = turns.part(waiting) if waiting > 0 else min(lease_s, turns.round_s / max(active, 1))
         beside = sum(turns.beside(waiting, one.waiting) for one in others)
         asked, elsewhere = waiting + booked, [one.waiting + one.booked for one in others]
         besides = sum(amount / asked if asked > 0 else 1.0 for amount in elsewhere if amount > 0)
@@ -131,9 +131,13 @@ class _Turns(msgspec.Struct, frozen=True):
         total, most = sum(waits), max(waits)
         return cls(min(round_s, lease_s * total / most) if most > 0 else round_s, total, least)
 
+    def part(self, waiting: float) -> float:
+        """Return the part of a round of a replica where so much waits."""
+        return self.round_s * waiting / self.total
+
     def of(self, waiting: float) -> float:
-        """Return the seconds of one turn of a replica where so much waits."""
-        return max(self.least, self.round_s * waiting / self.total)
+        """Return the seconds of its turn."""
+        return max(self.least, self.part(waiting))
 
     def beside(self, mine: float, theirs: float) -> float:
         """Return how many times as much as waits here goes before the last of it there."""

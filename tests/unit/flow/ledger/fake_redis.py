@@ -89,7 +89,7 @@ class Lua:
         turns = [max(least, round_s * amount / sum(left)) for amount in left]
         pairs = zip(left[1:], turns[1:], strict=True)
         beside = sum(min(amount / waiting, turn / turns[0]) for amount, turn in pairs if amount > 0)
-        return turns[0], float(beside), besides
+        return round_s * waiting / sum(left), float(beside), besides
 
     def _set_back(self, state: dict[str, float], now: float) -> None:
         """Set every time back with a clock that was."""

@@ -477,6 +477,20 @@ async def test_turns_are_as_long_as_queues_are(fake_redis: ModuleType) -> None:
     await end(group)
 
 
+async def test_a_turn_of_one_call_takes_no_more_of_what_is_plentiful(fake_redis: ModuleType) -> None:
+    """Where a call is a long time of the scarce limit, it is not leased as much of the other, to pass unused."""
+    server = fake_redis.FakeRedis()
+    group = await replicas(server, 4, Limits(120, 10_000_000, burst_s=1, use=1.0))
+    tasks = []
+    for n in range(60):
+        tasks += group[n * 7 % 4].send(1, 2_000 + 10 * n)
+        await asyncio.sleep(0.1)
+    await asyncio.gather(*tasks)
+
+    assert max(at for replica in group for at, _ in replica.sent) <= 1.16 * 60 / 2
+    await end(group)
+
+
 async def test_people_do_not_wait_for_the_background_of_another_replica(fake_redis: ModuleType) -> None:
     """However much an ingestion has waiting elsewhere: it goes on, but what people wait for decides the turns."""
     server = fake_redis.FakeRedis()
