@@ -53,6 +53,17 @@ async def hedged(spare: bool = True, **settings: float) -> tuple[Hop[str, Any], 
     return hop, upstream
 
 
+async def test_the_task_that_waits_is_the_one_that_is_overtaken() -> None:
+    """Not the one that made the call for another to await, as `gather` does: that one goes on undisturbed."""
+    hop, upstream = await hedged()
+    upstream.script = [(60.0, None), (1.0, None)]
+
+    late, soon = await asyncio.gather(hop("q", Call()), hop("q", Call()))
+
+    assert {late, soon} == {102, 103}
+    assert upstream.running == 0
+
+
 async def test_a_late_answer_is_overtaken() -> None:
     """The second call answers a second after it was made, and the first is cancelled."""
     hop, upstream = await hedged()

@@ -131,15 +131,18 @@ class _Race:
     def __init__(self, hedge: Hedge, request: Any, call: Call, inner: Hop[Any, Any], delay: float) -> None:
         self._hedge, self._request, self._call, self._inner = hedge, request, call, inner
         self._delay, self._loop = delay, asyncio.get_running_loop()
-        self._begun = self._loop.time()
-        self._first: asyncio.Task[Any] | None = asyncio.current_task()
+        self._first: asyncio.Task[Any] | None = None
         self._second: asyncio.Task[Any] | None = None
         self._overtaken = self._lost = False
-        self._timer = self._loop.call_later(delay, self._look)
 
     async def winner(self) -> Any:
-        """Return the first answer, once the first call has let go; a second one that lost is dismissed."""
-        task = self._first
+        """Return the first answer, once the first call has let go; a second one that lost is dismissed.
+
+        It begins here, in the task that waits: another one may have made the call.
+        """
+        self._begun = self._loop.time()
+        self._timer = self._loop.call_later(self._delay, self._look)
+        self._first = task = asyncio.current_task(self._loop)
         cancelling = task.cancelling() if task else 0
         try:
             reply = await self._inner(self._request, self._call)
